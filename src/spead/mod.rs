@@ -1,0 +1,1 @@
+//! The SPEAD wire format.
