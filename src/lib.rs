@@ -5,14 +5,29 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`error`] | error kinds and messages |
+//! | [`error`], [`log`] | error kinds and messages; logging that cannot be flooded |
 //! | [`sys`] | every call to the operating system |
+//! | [`memory`] | buffers and allocators |
 //! | [`ring`] | the bounded ring that hands items from thread to thread |
+//! | [`runtime`] | worker threads that wait for readiness and run tasks |
 //! | [`spead`] | the SPEAD wire format: checked views, no I/O, no unsafe, depends on nothing |
+//! | [`recv`] | streams: readers feed packets, packets become heaps, every packet is counted |
+//! | [`chunk`] | chunks of many heaps, placed by a callback, handed over in rings |
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
+//#[cfg(not(loom))]
+//pub mod chunk;
 #[cfg(not(loom))]
 pub mod error;
+#[cfg(not(loom))]
+pub mod log;
+#[cfg(not(loom))]
+pub mod memory;
+//#[cfg(not(loom))]
+//pub mod recv;
 pub mod ring;
+#[cfg(not(loom))]
+pub mod runtime;
 #[cfg(not(loom))]
 pub mod spead;
 pub mod sys;

@@ -1,4 +1,12 @@
 //! Every call to the operating system; nothing else in the crate names `libc`.
+//!
+//! Linux only, for now. What varies between kernels is probed at run time and degrades with a word in the log.
 
 #[cfg(not(loom))]
+pub mod affinity;
+#[cfg(not(loom))]
 pub mod eventfd;
+#[cfg(not(loom))]
+pub mod mmap;
+#[cfg(not(loom))]
+pub mod udp;

@@ -1,0 +1,7 @@
+//! Memory that data lands in: [`Buffer`]s and the [`Allocator`]s they come from and go back to.
+
+mod allocator;
+mod buffer;
+
+pub use allocator::{Allocator, HeapAllocator, MmapAllocator};
+pub use buffer::Buffer;

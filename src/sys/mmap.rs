@@ -1,0 +1,67 @@
+//! Anonymous memory mappings, with huge pages where the system has them.
+
+use std::io;
+use std::ptr::NonNull;
+
+/// The size of a transparent or explicit huge page on the machines we know; mappings for huge pages are rounded up
+/// to it.
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Private anonymous memory, unmapped on drop.
+#[derive(Debug)]
+pub struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a Mapping owns its pages; nothing about them is tied to a thread.
+unsafe impl Send for Mapping {}
+// SAFETY: a shared Mapping gives out its address only.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `len` bytes (at least one page), passing `flags` to mmap(2) beside `MAP_PRIVATE | MAP_ANONYMOUS`.
+    ///
+    /// With `prefer_huge` it asks for explicit huge pages first; where the system has none reserved, it takes ordinary
+    /// pages and asks for transparent huge ones.
+    pub fn new(len: usize, flags: i32, prefer_huge: bool) -> io::Result<Self> {
+        let len = len.max(1);
+        if prefer_huge {
+            let rounded = len.checked_next_multiple_of(HUGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?;
+            if let Ok(mapping) = Self::map(rounded, flags | libc::MAP_HUGETLB) {
+                return Ok(mapping);
+            }
+            let mapping = Self::map(rounded, flags)?;
+            // SAFETY: the range is our own fresh mapping; madvise is advice, and its failure is of no consequence.
+            unsafe { libc::madvise(mapping.start.as_ptr().cast(), rounded, libc::MADV_HUGEPAGE) };
+            return Ok(mapping);
+        }
+        Self::map(len, flags)
+    }
+
+    fn map(len: usize, flags: i32) -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | (flags & !libc::MAP_FIXED);
+        // SAFETY: an anonymous mapping at an address of the kernel's choice (MAP_FIXED is masked out) touches no
+        // memory in use.
+        let start = unsafe {
+            libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, len })
+    }
+
+    /// The first byte.
+    pub fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: start and len are those of a mapping that we made and that nobody can reach any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
