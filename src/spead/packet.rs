@@ -18,6 +18,9 @@ const VERSION: u8 = 4;
 const TABLED: usize = id::STREAM_CTRL as usize;
 const OTHER: usize = TABLED + 1;
 
+/// In the table: no such pointer. Values have at most 56 bits.
+const ABSENT: u64 = u64::MAX;
+
 /// A packet whose every field has been checked; accessors cannot fail.
 #[derive(Clone, Copy)]
 pub struct Packet<'a> {
@@ -25,10 +28,12 @@ pub struct Packet<'a> {
     bytes: &'a [u8],
     /// Where the payload starts: 8 + 8 × number of pointers.
     payload_start: usize,
-    /// By identifier: the value of the last immediate pointer. `values[OTHER]` means nothing.
-    values: [u64; OTHER + 1],
-    /// Bit i: `values[i]` was in the packet.
-    seen: u8,
+    heap_cnt: u64,
+    /// Or [`ABSENT`].
+    heap_length: u64,
+    payload_offset: u64,
+    /// Or [`ABSENT`].
+    stream_ctrl: u64,
     /// 8, 16, … 56.
     heap_address_bits: u8,
 }
@@ -58,51 +63,55 @@ impl<'a> Packet<'a> {
         };
 
         let heap_address_bits = address_width * 8;
-        let walked = walk(pointers, heap_address_bits);
-        let Walked { values, seen, farthest } = walked;
+        let (values, farthest) = walk(pointers, heap_address_bits);
+        let [_, heap_cnt, heap_length, payload_offset, payload_length, _, stream_ctrl, _] = values;
 
-        const REQUIRED: u8 = 1 << id::HEAP_CNT | 1 << id::PAYLOAD_OFFSET | 1 << id::PAYLOAD_LENGTH;
-        if seen & REQUIRED != REQUIRED {
-            return Err(first_missing(seen));
+        // The top bit is set in ABSENT only.
+        if (heap_cnt | payload_offset | payload_length) >> 63 != 0 {
+            return Err(first_missing(heap_cnt, payload_offset));
         }
-        let payload_length = values[id::PAYLOAD_LENGTH as usize];
         if payload_length > after.len() as u64 {
             return Err(Malformed::PayloadOverflow);
         }
-        if seen & (1 << id::HEAP_LENGTH) != 0 {
-            let heap_length = values[id::HEAP_LENGTH as usize];
-            // Values have at most 56 bits: the sum cannot overflow.
-            if values[id::PAYLOAD_OFFSET as usize] + payload_length > heap_length {
-                return Err(Malformed::HeapOverflow);
-            }
-            if farthest > heap_length {
-                return Err(Malformed::ItemBeyondHeap);
-            }
+        // Values have at most 56 bits: the sum cannot overflow, and ABSENT is beyond everything.
+        if payload_offset + payload_length > heap_length {
+            return Err(Malformed::HeapOverflow);
+        }
+        if farthest > heap_length {
+            return Err(Malformed::ItemBeyondHeap);
         }
         let payload_start = HEADER + n_bytes;
         // Checked above to be at most after.len().
         let Some(bytes) = data.get(..payload_start + payload_length as usize) else {
             return Err(Malformed::PayloadOverflow);
         };
-        Ok(Packet { bytes, payload_start, values, seen, heap_address_bits })
+        Ok(Packet {
+            bytes,
+            payload_start,
+            heap_cnt,
+            heap_length,
+            payload_offset,
+            stream_ctrl,
+            heap_address_bits,
+        })
     }
 
     /// Number of the heap that the packet belongs to.
     #[inline]
     pub fn heap_cnt(&self) -> u64 {
-        self.values[id::HEAP_CNT as usize]
+        self.heap_cnt
     }
 
     /// Bytes in the heap's payload, if the packet tells.
     #[inline]
     pub fn heap_length(&self) -> Option<u64> {
-        self.tabled(id::HEAP_LENGTH)
+        present(self.heap_length)
     }
 
     /// Where in the heap's payload this packet's payload goes, in bytes.
     #[inline]
     pub fn payload_offset(&self) -> u64 {
-        self.values[id::PAYLOAD_OFFSET as usize]
+        self.payload_offset
     }
 
     /// The packet's part of the heap's payload.
@@ -132,8 +141,12 @@ impl<'a> Packet<'a> {
     /// The value of the last immediate item with identifier `id`, specials included.
     #[inline]
     pub fn immediate(&self, id: u64) -> Option<u64> {
-        if id <= TABLED as u64 {
-            return self.tabled(id);
+        match id {
+            id::HEAP_CNT => return Some(self.heap_cnt),
+            id::HEAP_LENGTH => return self.heap_length(),
+            id::PAYLOAD_OFFSET => return Some(self.payload_offset),
+            id::STREAM_CTRL => return self.stream_ctrl(),
+            _ => {}
         }
         self.pointers()
             .rev()
@@ -144,7 +157,7 @@ impl<'a> Packet<'a> {
     /// The value of STREAM_CTRL, if the packet has one: see `STREAM_CTRL_*` in [`super::id`].
     #[inline]
     pub fn stream_ctrl(&self) -> Option<u64> {
-        self.tabled(id::STREAM_CTRL)
+        present(self.stream_ctrl)
     }
 
     /// Whether the packet says that the stream ends.
@@ -164,12 +177,6 @@ impl<'a> Packet<'a> {
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
-
-    #[inline]
-    fn tabled(&self, id: u64) -> Option<u64> {
-        let index = (id as usize).min(OTHER);
-        (self.seen & (1 << index) != 0).then(|| self.values[index])
-    }
 }
 
 impl fmt::Debug for Packet<'_> {
@@ -185,17 +192,16 @@ impl fmt::Debug for Packet<'_> {
     }
 }
 
-/// What one pass over the pointers finds.
-struct Walked {
-    values: [u64; OTHER + 1],
-    seen: u8,
-    /// The largest address of an addressed item.
-    farthest: u64,
+#[inline]
+fn present(value: u64) -> Option<u64> {
+    (value != ABSENT).then_some(value)
 }
 
+/// One pass over the pointers: the table of a view, and the largest address of an addressed item.
 #[inline]
-fn walk(pointers: &[u8], heap_address_bits: u8) -> Walked {
-    let mut walked = Walked { values: [0; OTHER + 1], seen: 0, farthest: 0 };
+fn walk(pointers: &[u8], heap_address_bits: u8) -> ([u64; OTHER + 1], u64) {
+    let mut values = [ABSENT; OTHER + 1];
+    let mut farthest = 0i64;
     let mask = low_bits(heap_address_bits);
     // Flag and identifier of an immediate pointer with identifier 0. Exclusive-or with it leaves the identifier of
     // an immediate pointer, and at least 128 (an identifier has 7 bits or more) of an addressed one.
@@ -203,20 +209,19 @@ fn walk(pointers: &[u8], heap_address_bits: u8) -> Walked {
     for word in pointers.as_chunks().0 {
         let raw = u64::from_be_bytes(*word);
         let index = ((raw >> heap_address_bits) ^ immediate).min(OTHER as u64) as usize;
-        walked.values[index] = raw & mask;
-        walked.seen |= 1 << index;
-        // All ones when the pointer is immediate.
-        let flag = (raw as i64 >> 63) as u64;
-        walked.farthest = walked.farthest.max(raw & mask & !flag);
+        let value = raw & mask;
+        values[index] = value;
+        // The flag, in the sign, makes an immediate pointer's value -1.
+        farthest = farthest.max((raw as i64 >> 63) | value as i64);
     }
-    walked
+    (values, farthest as u64)
 }
 
 #[cold]
-fn first_missing(seen: u8) -> Malformed {
-    if seen & (1 << id::HEAP_CNT) == 0 {
+fn first_missing(heap_cnt: u64, payload_offset: u64) -> Malformed {
+    if heap_cnt == ABSENT {
         Malformed::NoHeapCnt
-    } else if seen & (1 << id::PAYLOAD_OFFSET) == 0 {
+    } else if payload_offset == ABSENT {
         Malformed::NoPayloadOffset
     } else {
         Malformed::NoPayloadLength
