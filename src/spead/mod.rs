@@ -1,1 +1,40 @@
-//! The SPEAD wire format.
+//! The SPEAD wire format, revision 1, 64-bit item pointers.
+//!
+//! [`Packet::parse`] turns bytes into a checked view or says which rule they break; after that no accessor can fail.
+//! The view borrows the bytes and owns nothing: no I/O, no allocation, no unsafe code, no panic on any input, no
+//! dependency on the rest of the crate. Everything here is a value; any thread may use it.
+//!
+//! ```
+//! use aqueduct::spead::{Packet, id};
+//!
+//! # let bytes = [
+//! #     0x53, 4, 2, 6, 0, 0, 0, 4,
+//! #     0x80, 1, 0, 0, 0, 0, 0, 7,
+//! #     0x80, 3, 0, 0, 0, 0, 0, 0,
+//! #     0x80, 4, 0, 0, 0, 0, 0, 2,
+//! #     0x96, 0, 0, 0, 0, 0, 16, 0,
+//! #     1, 2,
+//! # ];
+//! let packet = Packet::parse(&bytes).unwrap();
+//! assert_eq!(packet.heap_cnt(), 7);
+//! assert_eq!(packet.payload(), [1, 2]);
+//! assert_eq!(packet.heap_length(), None);
+//! assert_eq!(packet.immediate(0x1600), Some(4096));
+//! assert_eq!(packet.immediate(id::HEAP_CNT), Some(7));
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod flavour;
+pub mod id;
+mod malformed;
+mod packet;
+mod pointer;
+
+#[cfg(test)]
+mod tests;
+
+pub use flavour::Flavour;
+pub use malformed::Malformed;
+pub use packet::Packet;
+pub use pointer::{ItemPointer, Pointers};

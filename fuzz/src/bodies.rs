@@ -1,0 +1,99 @@
+//! What the fuzz targets do with an input. `tests/fuzz_smoke.rs` does the same on stable Rust.
+
+#![allow(dead_code)]
+
+use aqueduct::spead::{Flavour, Malformed, Packet, id};
+
+/// What the wire format's text says about `data`, written as slowly and plainly as possible.
+fn model(data: &[u8]) -> Result<Model, Malformed> {
+    let number = |bytes: &[u8]| bytes.iter().fold(0u128, |n, byte| n << 8 | u128::from(*byte));
+    if data.len() < 8 {
+        return Err(Malformed::TooShort);
+    }
+    if data[0] != 0x53 {
+        return Err(Malformed::BadMagic);
+    }
+    if data[1] != 4 {
+        return Err(Malformed::BadVersion);
+    }
+    let (id_width, address_width) = (u32::from(data[2]), u32::from(data[3]));
+    if id_width == 0 || address_width == 0 || id_width + address_width != 8 {
+        return Err(Malformed::BadWidths);
+    }
+    let n = number(&data[6..8]) as usize;
+    let start = 8 + 8 * n;
+    if start > data.len() {
+        return Err(Malformed::ItemsOverflow);
+    }
+    let pointers: Vec<(bool, u64, u64)> = data[8..start]
+        .chunks(8)
+        .map(|bytes| {
+            let word = number(bytes);
+            let id = (word % (1 << 63)) >> (8 * address_width);
+            (bytes[0] >= 0x80, id as u64, (word % (1 << (8 * address_width))) as u64)
+        })
+        .collect();
+    let last = |id| pointers.iter().rev().find(|p| p.0 && p.1 == id).map(|p| p.2);
+    let heap_cnt = last(1).ok_or(Malformed::NoHeapCnt)?;
+    let heap_length = last(2);
+    let payload_offset = last(3).ok_or(Malformed::NoPayloadOffset)?;
+    let payload_length = last(4).ok_or(Malformed::NoPayloadLength)?;
+    if start as u128 + u128::from(payload_length) > data.len() as u128 {
+        return Err(Malformed::PayloadOverflow);
+    }
+    if let Some(heap_length) = heap_length {
+        if u128::from(payload_offset) + u128::from(payload_length) > u128::from(heap_length) {
+            return Err(Malformed::HeapOverflow);
+        }
+        if pointers.iter().any(|p| !p.0 && p.2 > heap_length) {
+            return Err(Malformed::ItemBeyondHeap);
+        }
+    }
+    let flavour = Flavour { version: 4, heap_address_bits: 8 * address_width as u8 };
+    Ok(Model { flavour, pointers, heap_cnt, heap_length, payload_offset, payload_length })
+}
+
+struct Model {
+    flavour: Flavour,
+    /// Immediate, identifier, value or address.
+    pointers: Vec<(bool, u64, u64)>,
+    heap_cnt: u64,
+    heap_length: Option<u64>,
+    payload_offset: u64,
+    payload_length: u64,
+}
+
+/// Parses `data` as a packet and checks every accessor against the model.
+pub fn packet(data: &[u8]) {
+    let (packet, model) = match (Packet::parse(data), model(data)) {
+        (Ok(packet), Ok(model)) => (packet, model),
+        (packet, model) => {
+            assert_eq!(packet.err(), model.err());
+            return;
+        }
+    };
+    let start = 8 + 8 * model.pointers.len();
+    assert_eq!(packet.flavour(), model.flavour);
+    assert_eq!(packet.heap_cnt(), model.heap_cnt);
+    assert_eq!(packet.heap_length(), model.heap_length);
+    assert_eq!(packet.payload_offset(), model.payload_offset);
+    assert_eq!(packet.size(), start + model.payload_length as usize);
+    assert_eq!(packet.bytes(), &data[..packet.size()]);
+    assert_eq!(packet.pointer_bytes(), &data[8..start]);
+    assert_eq!(packet.payload(), &data[start..packet.size()]);
+    assert!(
+        packet.pointers().map(|p| (p.is_immediate(), p.id(), p.value())).eq(model.pointers.iter().copied())
+    );
+    let last = |id| model.pointers.iter().rev().find(|p| p.0 && p.1 == id).map(|p| p.2);
+    for id in (0..=8).chain(model.pointers.iter().take(20).map(|p| p.1)) {
+        assert_eq!(packet.immediate(id), last(id));
+    }
+    assert_eq!(packet.stream_ctrl(), last(id::STREAM_CTRL));
+    assert_eq!(packet.is_stop(), last(id::STREAM_CTRL) == Some(2));
+    for pointer in packet.pointers() {
+        assert_ne!(pointer.immediate().is_some(), pointer.address().is_some());
+    }
+    let again = Packet::parse(packet.bytes()).expect("its own bytes");
+    assert_eq!(again.bytes(), packet.bytes());
+    let _ = format!("{packet:?}");
+}
