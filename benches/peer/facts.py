@@ -375,7 +375,7 @@ def q8_network_stop():
     except Exception as e:
         print("  free ring get_nowait:", type(e).__name__)
     try:
-        free.put_nowait(c); print("  free ring put ok, not stopped")
+        free.put_nowait(spead2.recv.Chunk(data=np.zeros(8, np.uint8), present=np.zeros(8, np.uint8))); print("  free ring put ok, not stopped")
     except Exception as e:
         print("  free ring put:", type(e).__name__)
     show_stats(s)
