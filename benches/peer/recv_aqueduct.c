@@ -200,7 +200,7 @@ int main(int argc, char **argv)
         memset((void *)a, 0xEE, chunk_size);
     }
 
-    printf("{\"who\": \"aqueduct %s\", ", aq_version_string());
+    printf("{\"who\": \"aqueduct %s\", ", aq_version());
     if (udp) {
         struct pass p = new_stream();
         aq_udp_reader_config u;
