@@ -9,9 +9,12 @@
 //! | [`sys`] | every call to the operating system |
 //! | [`ring`] | the bounded ring that hands items from thread to thread |
 //! | [`spead`] | the SPEAD wire format: checked views, no I/O, no unsafe, depends on nothing |
+//! | [`recv`] | readers that feed packets to streams, streams that assemble heaps |
 
 #[cfg(not(loom))]
 pub mod error;
+#[cfg(not(loom))]
+pub mod recv;
 pub mod ring;
 #[cfg(not(loom))]
 pub mod spead;

@@ -1,0 +1,3 @@
+//! Receiving: readers feed packets to streams, streams assemble heaps.
+
+pub mod reader;

@@ -1,0 +1,4 @@
+//! Readers: where packets come from.
+
+#[cfg(feature = "pcap")]
+pub mod pcap;
