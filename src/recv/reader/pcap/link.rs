@@ -220,3 +220,6 @@ impl<'a> Frame<'a> {
 fn is_extension(protocol: u8) -> bool {
     matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION)
 }
+
+#[cfg(test)]
+mod tests;
