@@ -1,6 +1,6 @@
 //! Capture files as a source of UDP payloads.
 //!
-//! [`PcapFile`] reads the classic format itself, in large blocks ([`classic`]), and leaves every other format that
+//! [`PcapFile`] reads the classic format itself, in large blocks, and leaves every other format that
 //! libpcap knows, pcapng above all, and the filter language to libpcap. [`link`] takes a frame to its UDP payload.
 //! A frame without one is a record with a [`Skip`], so that the caller can count it; a broken file is an error that
 //! names the record and its place. Everything belongs to the one thread that calls [`PcapFile::next`].
