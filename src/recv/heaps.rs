@@ -68,7 +68,7 @@ impl<T> Partial<T> {
         let mut extent = self.extent.max(end);
         if packet.heap_length().is_none() {
             // A packet that tells the heap's length has had its pointers checked against it.
-            let farthest = packet.pointers().filter(|p| !p.is_immediate()).map(|p| p.address()).max();
+            let farthest = packet.pointers().filter_map(|pointer| pointer.address()).max();
             extent = extent.max(farthest.unwrap_or(0));
         }
         let length = match (self.length, packet.heap_length()) {

@@ -2,10 +2,14 @@
 
 mod buffer;
 #[cfg(feature = "pcap")]
+mod capture;
+#[cfg(feature = "pcap")]
 pub mod pcap;
 mod udp;
 
 pub use buffer::BufferReader;
+#[cfg(feature = "pcap")]
+pub use capture::PcapReader;
 pub use udp::{UdpConfig, UdpReader};
 
 use std::os::fd::BorrowedFd;

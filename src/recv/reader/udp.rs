@@ -63,7 +63,7 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr> {
 }
 
 fn bind(address: SocketAddr) -> Result<Socket> {
-    let fail = |call: &str| move |e: std::io::Error| Error::io(format_args!("udp reader: {call} {address}"), &e);
+    let fail = |call: &'static str| move |e: std::io::Error| Error::io(format_args!("udp reader: {call} {address}"), &e);
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
         .map_err(fail("a socket for"))?;
     if address.ip().is_multicast() {
