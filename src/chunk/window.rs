@@ -50,25 +50,24 @@ impl Window {
 
     /// The next thing to do so that `id` (at least 0) is inside.
     ///
-    /// Every id that the window passes over gets a chunk, unless the window jumps further than its own length: then it
-    /// starts anew at `id`.
+    /// The window ends at the highest id that was ever asked for, also when it is the first, and reaches `max_chunks` back
+    /// from there: ids that it jumps over altogether never get a chunk, all others do.
     pub(super) fn step(&mut self, id: i64) -> Step {
-        let head = *self.head.get_or_insert(id);
+        let new_head = id.saturating_sub(self.max_chunks as i64 - 1).max(0);
+        let head = *self.head.get_or_insert(new_head);
         if id < head {
             return Step::Behind;
         }
-        let beyond = self.distance(id);
-        if beyond == 0 {
+        if self.distance(id) == 0 {
             return Step::Inside;
         }
-        let jumps = beyond > self.max_chunks as u64;
-        if jumps || self.chunks.len() == self.max_chunks {
+        if head < new_head {
             if let Some(chunk) = self.chunks.pop_front() {
                 self.head = Some(head + 1);
                 return Step::Leave(chunk);
             }
-            self.head = Some(id);
-            return Step::Enter(id);
+            self.head = Some(new_head);
+            return Step::Enter(new_head);
         }
         Step::Enter(head + self.chunks.len() as i64)
     }
@@ -121,16 +120,28 @@ mod tests {
     #[test]
     fn moves_in_order() {
         let mut window = Window::new(2);
-        assert_eq!(bring(&mut window, 5), Some((vec![], vec![5])));
-        assert_eq!(bring(&mut window, 6), Some((vec![], vec![6])));
+        assert_eq!(bring(&mut window, 5), Some((vec![], vec![4, 5])));
+        assert_eq!(bring(&mut window, 6), Some((vec![4], vec![6])));
         assert_eq!(bring(&mut window, 5), Some((vec![], vec![])));
         assert_eq!(bring(&mut window, 7), Some((vec![5], vec![7])));
         assert_eq!(bring(&mut window, 9), Some((vec![6, 7], vec![8, 9])));
         assert_eq!(bring(&mut window, 7), None);
-        assert_eq!(bring(&mut window, 12), Some((vec![8, 9], vec![12])), "further than its own length");
-        assert_eq!(bring(&mut window, 11), None);
-        assert_eq!(window.drain().map(|chunk| chunk.id).collect::<Vec<_>>(), [12]);
+        assert_eq!(bring(&mut window, 12), Some((vec![8, 9], vec![11, 12])), "10 never gets a chunk");
+        assert_eq!(bring(&mut window, 11), Some((vec![], vec![])));
+        assert_eq!(bring(&mut window, 10), None);
+        assert_eq!(window.drain().map(|chunk| chunk.id).collect::<Vec<_>>(), [11, 12]);
         assert_eq!(bring(&mut window, 12), None);
+    }
+
+    #[test]
+    fn starts_at_zero_when_the_first_id_is_near_it() {
+        let mut window = Window::new(4);
+        assert_eq!(bring(&mut window, 1), Some((vec![], vec![0, 1])));
+        assert_eq!(bring(&mut window, 3), Some((vec![], vec![2, 3])));
+        assert_eq!(bring(&mut window, 4), Some((vec![0], vec![4])));
+        let mut window = Window::new(1);
+        assert_eq!(bring(&mut window, 9), Some((vec![], vec![9])));
+        assert_eq!(bring(&mut window, 10), Some((vec![9], vec![10])));
     }
 
     #[test]
@@ -138,10 +149,11 @@ mod tests {
         let mut window = Window::new(3);
         assert_eq!(bring(&mut window, 0), Some((vec![], vec![0])));
         assert_eq!(window.distance(i64::MAX), i64::MAX as u64);
-        assert_eq!(bring(&mut window, i64::MAX), Some((vec![0], vec![i64::MAX])));
+        let last = [i64::MAX - 2, i64::MAX - 1, i64::MAX];
+        assert_eq!(bring(&mut window, i64::MAX), Some((vec![0], last.to_vec())));
         assert_eq!(window.distance(i64::MAX), 0);
-        assert_eq!(bring(&mut window, i64::MAX - 1), None);
+        assert_eq!(bring(&mut window, i64::MAX - 3), None);
         assert!(window.get(i64::MIN).is_none());
-        assert_eq!(window.drain().count(), 1);
+        assert_eq!(window.drain().count(), 3);
     }
 }
