@@ -20,6 +20,8 @@ pub mod chunk;
 #[cfg(not(loom))]
 pub mod error;
 #[cfg(not(loom))]
+pub mod ffi;
+#[cfg(not(loom))]
 pub mod log;
 #[cfg(not(loom))]
 pub mod memory;

@@ -1,20 +1,20 @@
 //! The chunk itself: three blocks of memory and what the stream noted about them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 use crate::memory::Buffer;
 
 /// Which side a chunk is with. The C boundary uses it to refuse a chunk that was handed over, or freed, or never was one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
+#[repr(u64)]
 pub enum Mark {
     /// With the user.
-    Held = 0x4151_4831,
+    Held = 0x4151_4843_4845_4c44,
     /// In a ring or a stream.
-    Lent = 0x4151_4c32,
+    Lent = 0x4151_4843_4c45_4e54,
     /// Freed.
-    Freed = 0x4151_4633,
+    Freed = 0x4151_4843_4652_4545,
 }
 
 /// A block of memory for many heaps.
@@ -22,7 +22,7 @@ pub enum Mark {
 #[repr(C)]
 pub struct Chunk {
     /// First, so that the C boundary finds it before it trusts the rest.
-    mark: AtomicU32,
+    mark: AtomicU64,
     /// The number that the place callback gave it.
     pub id: i64,
     /// The `stream_id` of the stream that filled it.
@@ -46,24 +46,24 @@ impl Chunk {
             }
         }
         present.zero();
-        let mark = AtomicU32::new(Mark::Held as u32);
+        let mark = AtomicU64::new(Mark::Held as u64);
         Ok(Self { mark, id: -1, stream_id: 0, data, present, extra, user: 0 })
     }
 
     /// Marks the chunk as being on the other side; the answer tells whether it was on the side expected.
     pub fn change_mark(&self, from: Mark, to: Mark) -> bool {
         // Relaxed: the mark guards against mistakes; what is in a chunk is ordered by the ring that carries it.
-        self.mark.compare_exchange(from as u32, to as u32, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.mark.compare_exchange(from as u64, to as u64, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Whether the chunk bears this mark.
     pub fn is_marked(&self, mark: Mark) -> bool {
-        self.mark.load(Ordering::Relaxed) == mark as u32
+        self.mark.load(Ordering::Relaxed) == mark as u64
     }
 }
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        self.mark.store(Mark::Freed as u32, Ordering::Relaxed);
+        self.mark.store(Mark::Freed as u64, Ordering::Relaxed);
     }
 }
