@@ -15,16 +15,18 @@
 //! | [`chunk`] | chunks of many heaps, placed by a callback, handed over in rings |
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-//#[cfg(not(loom))]
-//pub mod chunk;
+#[cfg(not(loom))]
+pub mod chunk;
 #[cfg(not(loom))]
 pub mod error;
+#[cfg(not(loom))]
+pub mod ffi;
 #[cfg(not(loom))]
 pub mod log;
 #[cfg(not(loom))]
 pub mod memory;
-//#[cfg(not(loom))]
-//pub mod recv;
+#[cfg(not(loom))]
+pub mod recv;
 pub mod ring;
 #[cfg(not(loom))]
 pub mod runtime;
