@@ -216,6 +216,13 @@ impl<T: Send> Ring<T> {
         }
     }
 
+    /// Takes back an [`add_producer`](Self::add_producer) of which nothing came. Unlike
+    /// [`remove_producer`](Self::remove_producer) it never stops the ring.
+    pub(crate) fn withdraw_producer(&self) {
+        // Relaxed: see `remove_producer`.
+        self.producers.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// A file descriptor that is readable while [`get`](Self::get) would not wait: there is data, or the ring is
     /// stopped. For poll, select or epoll, level- or edge-triggered; never read it, close it or write to it.
     ///
