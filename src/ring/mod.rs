@@ -50,7 +50,7 @@ use error::Error;
 use event::{Condition, Event};
 pub use outcome::{GetError, PutError, Wait};
 use queue::{Moved, NoGet, NoPut, Queue};
-use sync::{AtomicUsize, Ordering, Patience};
+use sync::{AtomicUsize, Ordering};
 
 /// A bounded first-in-first-out ring for any number of putting and getting threads.
 ///
@@ -280,12 +280,7 @@ impl<T: Send> Ring<T> {
     fn put_waiting(&self, mut item: T, wait: Wait) -> Result<(), PutError<T>> {
         let deadline = deadline(wait);
         loop {
-            let mut patience = Patience::new(deadline);
-            while patience.again() {
-                if self.queue.may_push() {
-                    break;
-                }
-            }
+            self.space.spin(deadline, || self.queue.may_push());
             item = match self.try_put(item) {
                 Err(PutError::Full(item)) => item,
                 result => return result,
@@ -304,12 +299,7 @@ impl<T: Send> Ring<T> {
     fn get_waiting(&self, wait: Wait) -> Result<T, GetError> {
         let deadline = deadline(wait);
         loop {
-            let mut patience = Patience::new(deadline);
-            while patience.again() {
-                if self.queue.may_pop() {
-                    break;
-                }
-            }
+            self.data.spin(deadline, || self.queue.may_pop());
             match self.try_get() {
                 Err(GetError::Empty) => {}
                 result => return result,
