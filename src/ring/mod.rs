@@ -209,7 +209,8 @@ impl<T: Send> Ring<T> {
     pub fn remove_producer(&self) -> Result<bool, Error> {
         // Relaxed: the count guards no memory; what a producer put is handed over by the items' stamps, and the
         // stop by its own flag.
-        match self.producers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)) {
+        match self.producers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1))
+        {
             Ok(1) => Ok(self.stop()),
             Ok(_) => Ok(false),
             Err(_) => Err(Error::state("producers must be added before they are removed (0 are left)")),
