@@ -23,7 +23,7 @@
 //! | [`handle`] | opaque handles: boxed, tagged, poisoned by a panic |
 //! | [`sized`] | sized structs in and out: configurations and statistics |
 //! | [`text`] | C strings in |
-//! | [`pointer`] | the caller's outputs and arrays |
+//! | [`mod@pointer`] | the caller's outputs and arrays |
 //! | [`callback`] | a function with its user pointer; "am I inside my own callback?" |
 //!
 //! An exported function is written out in full: convert the arguments, call the core, convert the result, in about
