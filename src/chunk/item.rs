@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
-use crate::memory::Buffer;
+use crate::memory::{Allocator, Buffer, HeapAllocator};
 
 /// Which side a chunk is with. The C boundary uses it to refuse a chunk that was handed over, or freed, or never was one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,18 @@ pub enum Mark {
     Lent = 0x4151_4843_4c45_4e54,
     /// Freed.
     Freed = 0x4151_4843_4652_4545,
+}
+
+impl Mark {
+    /// The mark at the beginning of what may be a chunk.
+    ///
+    /// # Safety
+    /// `pointer` points to a live 64-bit atomic.
+    pub unsafe fn at(pointer: *const AtomicU64) -> Option<Self> {
+        // SAFETY: the caller's promise. Relaxed: see change_mark.
+        let found = unsafe { &*pointer }.load(Ordering::Relaxed);
+        [Self::Held, Self::Lent, Self::Freed].into_iter().find(|&mark| mark as u64 == found)
+    }
 }
 
 /// A block of memory for many heaps.
@@ -50,15 +62,24 @@ impl Chunk {
         Ok(Self { mark, id: -1, stream_id: 0, data, present, extra, user: 0 })
     }
 
+    /// A chunk with data from `allocator`; flags and extra bytes come from the heap.
+    pub fn allocate(
+        allocator: &dyn Allocator,
+        data_size: usize,
+        present_size: usize,
+        extra_size: usize,
+    ) -> Result<Self> {
+        let data = allocator.allocate(data_size, None)?;
+        let present = HeapAllocator.allocate(present_size, None)?;
+        let mut extra = HeapAllocator.allocate(extra_size, None)?;
+        extra.zero();
+        Self::new(data, present, extra)
+    }
+
     /// Marks the chunk as being on the other side; the answer tells whether it was on the side expected.
     pub fn change_mark(&self, from: Mark, to: Mark) -> bool {
         // Relaxed: the mark guards against mistakes; what is in a chunk is ordered by the ring that carries it.
         self.mark.compare_exchange(from as u64, to as u64, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-
-    /// Whether the chunk bears this mark.
-    pub fn is_marked(&self, mark: Mark) -> bool {
-        self.mark.load(Ordering::Relaxed) == mark as u64
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::guard::Outcome;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A type that C knows only by its pointer. Its values are never made: a pointer to it points to a [`Handle`].
+/// A type that C knows only by its pointer. Its values are never made: a pointer to it points to a `Handle`.
 pub trait Opaque: Sized {
     /// C's name, which also makes the tag.
     const NAME: &'static str;

@@ -132,7 +132,7 @@ static SINK: RwLock<Sink> =
 /// The library's `log::Log`.
 struct Logger;
 
-/// Makes [`Logger`] the sink of the `log` facade, once; [`guard`] does it at the first exported call. A Rust program
+/// Makes our `Logger` the sink of the `log` facade, once; [`guard`] does it at the first exported call. A Rust program
 /// that links the crate and has a logger of its own keeps it.
 pub fn install() {
     static INSTALLED: Once = Once::new();

@@ -53,10 +53,10 @@ const fn number(digits: &str) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aq_has_feature(name: *const c_char) -> i32 {
     // SAFETY: NULL or a C string by the caller's contract.
-    let has = match unsafe { text::optional(name, "name") } {
-        Ok(Some("pcap")) => cfg!(feature = "pcap"),
-        Ok(Some("cli")) => cfg!(feature = "cli"),
-        _ => false,
-    };
+    let name = unsafe { text::optional(name, "name") };
+    let has = matches!(name, Ok(Some(name)) if FEATURES.contains(&(name, true)));
     i32::from(has)
 }
+
+/// The features that a build may have, and whether this one has them.
+const FEATURES: &[(&str, bool)] = &[("pcap", cfg!(feature = "pcap")), ("cli", cfg!(feature = "cli"))];

@@ -141,7 +141,7 @@ statistics! {
     /// An item beyond the heap's length.
     MalformedItemBeyondHeap "malformed_item_beyond_heap" Counter Packets;
     /// No heap length, where `allow_unsized_heaps` is off.
-    Unsized "unsized" Counter Packets;
+    Unsized "no_heap_length" Counter Packets;
     /// Not the next packet of its heap, in in-order mode.
     OutOfOrder "out_of_order" Counter Packets;
     /// Received before, or of a heap that is complete already.
