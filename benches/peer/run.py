@@ -54,7 +54,7 @@ class Bench:
         for name in ["make_input", "send_udp"]:
             self.cc([cc, *flags, "-o", self.at(name), os.path.join(HERE, name + ".c")])
         self.cc([cc, *flags, "-shared", "-fPIC", "-o", self.at("place.so"), os.path.join(HERE, "place.c")])
-        if not self.o.peer_only:
+        if not self.o.peer_only and not self.o.receiver:
             lib = self.o.lib or os.path.join(self.o.target, "release")
             if not os.path.exists(os.path.join(lib, "libaqueduct.so")):
                 fail(f"{lib}/libaqueduct.so is missing: run cargo build --release first")
@@ -88,7 +88,7 @@ class Bench:
                 fail(f"cannot install the peer ({' '.join(command)}): this benchmark needs pip and a package registry, or --venv DIR of an environment with {' '.join(PACKAGES)}")
 
     def receiver(self, side, s, extra):
-        command = [self.at("recv_aqueduct")] if side == "ours" else [self.python, os.path.join(HERE, "peer_spead2.py"), "place=" + self.at("place.so")]
+        command = [self.o.receiver or self.at("recv_aqueduct")] if side == "ours" else [self.python, os.path.join(HERE, "peer_spead2.py"), "place=" + self.at("place.so")]
         keys = dict(mode=s["mode"], heap=s["heap"], chunk=s["chunk"], max_heaps=4, max_chunks=s["max_chunks"], ring=8, passes=s["passes"], core=1,
                     memcpy=s["our_memcpy" if side == "ours" else "peer_memcpy"], **extra)
         return command + [f"{k}={v}" for k, v in keys.items()]
@@ -146,8 +146,9 @@ class Bench:
         r = json.loads(out.strip().splitlines()[-1])
         data_packets = min(r["packets"], sent["packets"])              # without the stop packet
         gigabytes = sent["payload"] / 1e9 * data_packets / sent["packets"]
-        return (r["user"] + r["sys"]) / gigabytes, dict(
-            gbit_per_s=sent["bytes"] * 8e-9 / sent["seconds"], lost_packets=sent["packets"] - data_packets, lost_heaps=sent["heaps"] - r["present"],
+        cpu = (r["user"] + r["sys"]) / gigabytes
+        return cpu, dict(
+            cpu_s_per_gb=cpu, gbit_per_s=sent["bytes"] * 8e-9 / sent["seconds"], lost_packets=sent["packets"] - data_packets, lost_heaps=sent["heaps"] - r["present"],
             user_s_per_gb=r["user"] / gigabytes, sys_s_per_gb=r["sys"] / gigabytes, batches=r["batches"], kernel_drops=r.get("kernel_drops", -1))
 
     seen_notes = frozenset()
@@ -184,15 +185,17 @@ class Bench:
             entry.update(goal=s["goal"], peer_name="spead2 4.5.1", values=values,
                          details={side: {k: statistics.median(e[k] for e in v) for k in v[0]} for side, v in more.items()})
             results.append(entry)
-        print(f"\n{'benchmark':32} {'unit':10} {'ours':>12} {'spead2':>12} {'ratio':>7} {'goal':>5}")
+        print(f"\n{'benchmark':32} {'unit':10} {'ours':>12} {'spead2':>12} {'ratio':>7} {'goal':>5} {'cpu ratio':>10}")
         for e in results:
             number = lambda v: "-" if v is None else f"{v:.4g}" if v < 1e4 else f"{v:,.0f}"
+            cpu = [e["details"][side]["cpu_s_per_gb"] for side in sides]
+            cpu = f"{cpu[1] / cpu[0]:>10.3g}" if len(sides) == 2 else f"{'-':>10}"
             verdict = "" if e["ratio"] is None else "" if e["ratio"] >= e["goal"] else "  below the goal"
-            print(f"{e['name']:32} {e['unit']:10} {number(e['ours']):>12} {number(e['peer']):>12} {number(e['ratio']):>7} {e['goal']:>5}{verdict}")
+            print(f"{e['name']:32} {e['unit']:10} {number(e['ours']):>12} {number(e['peer']):>12} {number(e['ratio']):>7} {e['goal']:>5} {cpu}{verdict}")
             if "lost_packets" in next(iter(e["details"].values())):
                 for side, d in e["details"].items():
                     print(f"    {side}: lost packets {d['lost_packets']:.0f}, lost heaps {d['lost_heaps']:.0f}, {d['gbit_per_s']:.3f} Gb/s, user {d['user_s_per_gb']:.3f} + system {d['sys_s_per_gb']:.3f} s/GB")
-        if len(sides) == 2:
+        if len(sides) == 2 and not self.o.receiver:
             self.save(results)
 
     def save(self, results):
@@ -217,6 +220,8 @@ if __name__ == "__main__":
     p.add_argument("--venv", help="an environment that has the peer already")
     p.add_argument("--lib", help="where libaqueduct.so is (target/release)")
     p.add_argument("--target", default=os.path.join(ROOT, "target"), help="cargo's target directory")
+    p.add_argument("--receiver", help="a program to run in place of recv_aqueduct, with the same arguments; results.json is left as it is")
+    p.add_argument("--nice", type=int, default=0, help="niceness of the measurements; below 0 (needs root) on a machine with other work")
     p.add_argument("--peer-only", action="store_true", help="measure the peer alone; results.json is left as it is")
     p.add_argument("--ours-only", action="store_true", help="measure us alone; results.json is left as it is")
     o = p.parse_args()
@@ -226,4 +231,6 @@ if __name__ == "__main__":
         fail("no C compiler (cc)")
     if len(os.sched_getaffinity(0)) < 2:
         fail("needs two processors: the sender or consumer on 0, the receiver on 1")
+    if o.nice:
+        os.setpriority(os.PRIO_PROCESS, 0, o.nice)
     Bench(o).run()
