@@ -20,6 +20,8 @@
 #[cfg(not(loom))]
 pub mod error;
 #[cfg(not(loom))]
+pub mod ffi;
+#[cfg(not(loom))]
 pub mod log;
 #[cfg(not(loom))]
 pub mod memory;

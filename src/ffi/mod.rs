@@ -1,0 +1,40 @@
+//! The C ABI: the only place of this crate that knows C. One file per section of the header, in the order of
+//! `SECTIONS` in build.rs, and the few helpers that all sections share.
+//!
+//! | section | what it declares |
+//! |---|---|
+//! | [`status`] | `aq_status`, its values, `aq_status_string`, `aq_last_error` |
+//! | [`version`] | `aq_version`, `aq_has_feature` |
+//! | [`callback`] | `aq_user_free_fn` and the contract of every callback |
+//! | [`log`] | `aq_set_log` |
+//! | [`wait`] | `AQ_WAIT_FOREVER` and the contract of every timeout |
+//! | [`ring`] | `aq_ring_*`: the bounded ring of `void *` items |
+//!
+//! | helper | what for |
+//! |---|---|
+//! | [`guard`] | the body of every exported function: errors to a status, panics to `AQ_E_INTERNAL` |
+//! | [`handle`] | opaque handles: boxed, tagged, poisoned by a panic |
+//! | [`sized`] | sized structs in and out: configurations and statistics |
+//! | [`text`] | C strings in |
+//! | [`mod@pointer`] | the caller's outputs and arrays |
+//! | [`callback`] | a function with its user pointer; "am I inside my own callback?" |
+//!
+//! An exported function is written out in full: convert the arguments, call the core, convert the result, in about
+//! ten lines inside [`guard::guard`]. Its doc comment is copied into the header, so it is written for C readers: what,
+//! parameters with unit, range and owner, a `Threads:` line, errors, and an example where it helps. The `//!` text of a
+//! section file becomes the banner of its section; what only maintainers need stands in `//` comments.
+
+// C's names are lower-case; a C reader's safety contract is the whole doc comment.
+#![allow(non_camel_case_types, clippy::missing_safety_doc)]
+
+pub mod callback;
+pub mod guard;
+pub mod handle;
+pub mod log;
+pub mod pointer;
+pub mod ring;
+pub mod sized;
+pub mod status;
+pub mod text;
+pub mod version;
+pub mod wait;

@@ -1,0 +1,89 @@
+//! The caller's memory: outputs and arrays. NULL is an error with the argument's name. Any thread.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use crate::error::{Error, Result};
+
+/// Where a result goes: checked before the work, written after it and only on success.
+pub struct Out<'a, T>(NonNull<T>, PhantomData<&'a mut T>);
+
+impl<T> Out<'_, T> {
+    /// The output argument `name`.
+    ///
+    /// # Safety
+    /// `pointer` is NULL or may be written to as long as this value lives.
+    pub unsafe fn new(pointer: *mut T, name: &str) -> Result<Self> {
+        let pointer = NonNull::new(pointer).filter(|p| p.is_aligned());
+        match pointer {
+            Some(pointer) => Ok(Self(pointer, PhantomData)),
+            None => Err(Error::invalid(format!("{name} must not be NULL (nor misaligned)"))),
+        }
+    }
+
+    /// The output argument `name` of which the caller may not want to know.
+    ///
+    /// # Safety
+    /// As for [`Self::new`].
+    pub unsafe fn optional(pointer: *mut T, name: &str) -> Result<Option<Self>> {
+        // SAFETY: the caller's promise.
+        if pointer.is_null() { Ok(None) } else { unsafe { Self::new(pointer, name) }.map(Some) }
+    }
+
+    /// Writes the result. What was there, initialised or not, is overwritten.
+    pub fn write(self, value: T) {
+        // SAFETY: not NULL, aligned, and writable by the promise made to new.
+        unsafe { self.0.write(value) }
+    }
+}
+
+/// The `count` elements at the argument `name`, which may be NULL when there are none.
+///
+/// # Safety
+/// `pointer` is NULL or points to `count` valid elements that nobody changes during `'a`.
+pub unsafe fn slice<'a, T>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if pointer.is_null() || !pointer.is_aligned() {
+        return Err(Error::invalid(format!(
+            "{name} must not be NULL (nor misaligned) when there are {count} of it"
+        )));
+    }
+    if count > isize::MAX as usize / size_of::<T>().max(1) {
+        return Err(Error::invalid(format!("{name}: there cannot be {count} of it")));
+    }
+    // SAFETY: not NULL, aligned, not larger than memory can be; the rest is the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr::{null, null_mut};
+
+    #[test]
+    fn outputs() {
+        let mut value = 1;
+        // SAFETY: NULL or a live variable.
+        unsafe {
+            Out::new(&raw mut value, "value").unwrap().write(2);
+            assert!(Out::<i32>::new(null_mut(), "value").is_err());
+            assert!(Out::<i32>::optional(null_mut(), "value").unwrap().is_none());
+            assert!(Out::optional(&raw mut value, "value").unwrap().is_some());
+        }
+        assert_eq!(value, 2);
+    }
+
+    #[test]
+    fn arrays() {
+        let values = [1, 2, 3];
+        // SAFETY: NULL or a live array.
+        unsafe {
+            assert_eq!(slice(values.as_ptr(), 2, "values").unwrap(), [1, 2]);
+            assert!(slice::<i32>(null(), 0, "values").unwrap().is_empty());
+            assert!(slice::<i32>(null(), 1, "values").is_err());
+            assert!(slice(values.as_ptr(), usize::MAX, "values").is_err());
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What the ring is made of: atomics, a lock, a condition variable, a cell, a level (an eventfd) and spinning.
+//! Real ones, or those of loom, which runs every interleaving of a model.
+//!
+//! Nothing here knows about rings. The rest of the module names these and no others, so that what loom checks
+//! is the code that ships.
+
+#[cfg(not(loom))]
+pub(super) use real::*;
+
+#[cfg(loom)]
+pub(super) use model::*;
+
+/// The real thing.
+#[cfg(not(loom))]
+mod real {
+    use std::time::{Duration, Instant};
+
+    use crossbeam_utils::Backoff;
+    pub(in crate::ring) use parking_lot::{Condvar, Mutex, MutexGuard};
+    pub(in crate::ring) use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+    pub(in crate::ring) use crate::sys::eventfd::EventFd as Level;
+
+    /// `std::cell::UnsafeCell` with loom's way to its content.
+    pub(in crate::ring) struct Cell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> Cell<T> {
+        pub(in crate::ring) fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Calls `f` with the content's address. Whoever dereferences it answers for exclusive access.
+        #[inline(always)]
+        pub(in crate::ring) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+
+    /// Waits for a notification until `deadline` (`None`: without end). False: the deadline came first.
+    pub(in crate::ring) fn wait<'a, T>(
+        notified: &Condvar,
+        mut guard: MutexGuard<'a, T>,
+        deadline: Option<Instant>,
+    ) -> (MutexGuard<'a, T>, bool) {
+        let in_time = match deadline {
+            Some(deadline) => !notified.wait_until(&mut guard, deadline).timed_out(),
+            None => {
+                notified.wait(&mut guard);
+                true
+            }
+        };
+        (guard, in_time)
+    }
+
+    /// Waiting for another thread to finish the few instructions it is in the middle of.
+    pub(in crate::ring) struct Spin {
+        backoff: Backoff,
+        /// Yields so far, 0..=`YIELDS`.
+        yields: u32,
+    }
+
+    impl Spin {
+        /// Yields before sleeping. That other thread was preempted; more yields would never let it run if this
+        /// one has a real-time priority and that one has not.
+        const YIELDS: u32 = 64;
+
+        #[inline]
+        pub(in crate::ring) fn new() -> Self {
+            Self { backoff: Backoff::new(), yields: 0 }
+        }
+
+        /// Another thread was faster: try again soon.
+        #[inline]
+        pub(in crate::ring) fn lost(&mut self) {
+            self.backoff.spin();
+        }
+
+        /// Another thread must move before this one can.
+        #[inline]
+        pub(in crate::ring) fn stuck(&mut self) {
+            if !self.backoff.is_completed() {
+                self.backoff.snooze();
+            } else if self.yields < Self::YIELDS {
+                self.yields += 1;
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        }
+    }
+
+    /// How long to look at a condition before sleeping for it: going to sleep and being woken costs both sides a
+    /// system call and some 5 to 50 microseconds.
+    pub(in crate::ring) struct Patience {
+        /// Looks so far, 0..=`PAUSES` + `YIELDS`.
+        looks: u32,
+        deadline: Option<Instant>,
+    }
+
+    impl Patience {
+        /// Looks with only pauses between them.
+        const PAUSES: u32 = 64;
+        /// Looks with a yield between them: the other side may be waiting for this very core.
+        const YIELDS: u32 = 16;
+
+        pub(in crate::ring) fn new(deadline: Option<Instant>) -> Self {
+            Self { looks: 0, deadline }
+        }
+
+        /// Waits a little and says true: look now. False: no more of this, go to sleep.
+        #[inline]
+        pub(in crate::ring) fn again(&mut self) -> bool {
+            if self.looks < Self::PAUSES {
+                for _ in 0..8 {
+                    std::hint::spin_loop();
+                }
+            } else if self.looks < Self::PAUSES + Self::YIELDS
+                && self.deadline.is_none_or(|deadline| Instant::now() < deadline)
+            {
+                std::thread::yield_now();
+            } else {
+                return false;
+            }
+            self.looks += 1;
+            true
+        }
+    }
+}
+
+/// Loom's. A wait has no deadline, nobody spins before sleeping, and the eventfd is a flag.
+#[cfg(loom)]
+mod model {
+    use std::io;
+    use std::time::Instant;
+
+    use loom::sync::atomic::AtomicBool;
+    pub(in crate::ring) use loom::sync::atomic::{AtomicUsize, Ordering, fence};
+    pub(in crate::ring) use loom::sync::{Condvar, MutexGuard};
+
+    /// A lock that is not poisoned, like parking_lot's.
+    pub(in crate::ring) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(in crate::ring) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(in crate::ring) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
+    }
+
+    /// `loom::cell::UnsafeCell`, which checks that accesses do not overlap.
+    pub(in crate::ring) struct Cell<T>(loom::cell::UnsafeCell<T>);
+
+    impl<T> Cell<T> {
+        pub(in crate::ring) fn new(value: T) -> Self {
+            Self(loom::cell::UnsafeCell::new(value))
+        }
+
+        pub(in crate::ring) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            self.0.with_mut(f)
+        }
+    }
+
+    pub(in crate::ring) fn wait<'a, T>(
+        notified: &Condvar,
+        guard: MutexGuard<'a, T>,
+        _deadline: Option<Instant>,
+    ) -> (MutexGuard<'a, T>, bool) {
+        (notified.wait(guard).unwrap(), true)
+    }
+
+    /// Stands for the eventfd. Ordered by the lock of the event that owns it; Relaxed lets loom prove it.
+    pub(in crate::ring) struct Level(AtomicBool);
+
+    impl Level {
+        pub(in crate::ring) fn new() -> io::Result<Self> {
+            Ok(Self(AtomicBool::new(false)))
+        }
+
+        pub(in crate::ring) fn raise(&self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+
+        pub(in crate::ring) fn lower(&self) {
+            self.0.store(false, Ordering::Relaxed);
+        }
+
+        pub(in crate::ring) fn is_raised(&self) -> bool {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    pub(in crate::ring) struct Spin;
+
+    impl Spin {
+        pub(in crate::ring) fn new() -> Self {
+            Self
+        }
+
+        pub(in crate::ring) fn lost(&mut self) {
+            loom::thread::yield_now();
+        }
+
+        pub(in crate::ring) fn stuck(&mut self) {
+            loom::thread::yield_now();
+        }
+    }
+
+    pub(in crate::ring) struct Patience;
+
+    impl Patience {
+        pub(in crate::ring) fn new(_deadline: Option<Instant>) -> Self {
+            Self
+        }
+
+        pub(in crate::ring) fn again(&mut self) -> bool {
+            false
+        }
+    }
+}
