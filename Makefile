@@ -3,9 +3,9 @@
 
 CARGO ?= cargo
 PREFIX ?= /usr/local
-CARGO_TARGET_DIR ?= target
+CARGO_TARGET_DIR ?= $(CURDIR)/target
 FUZZ_SECONDS ?= 60
-export CARGO CARGO_TARGET_DIR FUZZ_SECONDS
+export CARGO FUZZ_SECONDS
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build demo test bench header install fuzz loom clean
@@ -18,7 +18,7 @@ deps: ## install what is missing of compilers, CMake, libpcap, Python (apt; does
 
 build: deps ## build the libraries and the program, into build/lib and build/bin
 	cmake -S cmake -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" \
-		-DAQUEDUCT_CARGO_TARGET_DIR="$(abspath $(CARGO_TARGET_DIR))"
+		-DAQUEDUCT_CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)"
 	cmake --build build
 
 demo: build ## send, lose, receive and account for packets, on this machine, in a minute

@@ -10,7 +10,7 @@
 set -uo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-target=${CARGO_TARGET_DIR:-$root/target}
+target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
 version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")
 abi=$(sed -n 's/^const ABI_NUMBER: u32 = \([0-9]*\);/\1/p' "$root/build.rs")
 soname=libaqueduct.so.$abi
@@ -205,7 +205,8 @@ fi
 
 # ---- As a part of a larger project: Debug, and without any feature ----
 
-cmake_consumer "add_subdirectory" "$work/sub" -DAQUEDUCT_SOURCE="$root" -DAQUEDUCT_CARGO_TARGET_DIR="$target" \
+# In a target directory of its own: in the shared one, it and the tests would overwrite each other's libraries.
+cmake_consumer "add_subdirectory" "$work/sub" -DAQUEDUCT_SOURCE="$root" -DAQUEDUCT_CARGO_TARGET_DIR="$target/packages" \
     -DCMAKE_BUILD_TYPE=Debug -DAQUEDUCT_NO_DEFAULT_FEATURES=ON
 check "add_subdirectory: installs nothing of ours" eval \
     'cmake --install "$work/sub" --prefix "$work/sub-prefix" && ! ls -R "$work/sub-prefix" | grep aqueduct'
