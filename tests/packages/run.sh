@@ -111,7 +111,7 @@ has_files() {
 }
 same_file() { [ "$(readlink "$1")" = "$2" ] || { ls -l "$1"; return 1; }; }
 # Texts only: in binaries, debug information names source files.
-names_no_folder_of_ours() { ! grep -rIn -e "$work" -e "$root" -e "$target" "$1"; }
+names_no_folder_of_ours() { ! grep -rIFn -e "$work" -e "$root" -e "$target" "$1"; }
 has_soname() { readelf -d "$1" | grep -F "(SONAME)" | grep -F "[$soname]"; }
 source_untouched() { source_files | diff "$work/source-before" -; }
 
