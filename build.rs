@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The sections of the header, in order: the files of src/ffi that export something.
-const SECTIONS: &[&str] = &["status", "version", "callback", "log", "wait", "ring"];
+const SECTIONS: &[&str] = &[
+    "status", "version", "callback", "log", "wait", "ring", "memory", "thread_pool", "chunk", "stats", "recv", "reader",
+    "chunk_stream",
+];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with
 /// it any more (docs/abi.md).

@@ -37,7 +37,8 @@ fn main() {
     let uncontended = compare(uncontended_ring, uncontended_array_queue);
     let handoff_16 = compare(|| handoff_ring(16), handoff_locked);
     let handoff_128 = compare(|| handoff_ring(128), handoff_locked);
-    let rate = |name, (ours, peer): (f64, f64)| Line { name, ours, peer, ratio: ours / peer, unit: "items/s" };
+    let rate =
+        |name, (ours, peer): (f64, f64)| Line { name, ours, peer, ratio: ours / peer, unit: "items/s" };
     let lines = [
         Line {
             name: "ring/uncontended/arrayqueue",

@@ -15,8 +15,8 @@
 //! | [`chunk`] | chunks of many heaps, placed by a callback, handed over in rings |
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-//#[cfg(not(loom))]
-//pub mod chunk;
+#[cfg(not(loom))]
+pub mod chunk;
 #[cfg(not(loom))]
 pub mod error;
 #[cfg(not(loom))]
@@ -25,8 +25,8 @@ pub mod ffi;
 pub mod log;
 #[cfg(not(loom))]
 pub mod memory;
-//#[cfg(not(loom))]
-//pub mod recv;
+#[cfg(not(loom))]
+pub mod recv;
 pub mod ring;
 #[cfg(not(loom))]
 pub mod runtime;

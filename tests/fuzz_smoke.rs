@@ -1,9 +1,13 @@
 //! The fuzz targets' bodies on stable Rust: mutated captures from a fixed seed.
 
+#![cfg(feature = "pcap")]
+
 #[path = "../fuzz/src/bodies.rs"]
 mod bodies;
 #[path = "data/mod.rs"]
 mod data;
+
+use aqueduct::recv::reader::pcap::link::udp_payload;
 
 /// SplitMix64: small, good enough, the same everywhere.
 struct Rng(u64);
@@ -70,4 +74,60 @@ fn packet() {
         seeds.extend(data::datagrams(name).into_iter().filter(|packet| packet.len() < 2000).take(60));
     }
     smoke(&seeds, 200_000, bodies::packet);
+}
+
+#[test]
+fn link() {
+    let mut seeds = Vec::new();
+    for (name, _) in data::CAPTURES {
+        for (n, frame) in
+            data::frames(name).into_iter().filter(|frame| frame.len() < 2000).take(8).enumerate()
+        {
+            let ip = &frame[14..];
+            let links: [&[u8]; 5] = [
+                &frame[..14],
+                &[0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0],
+                &[8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0],
+                &[2, 0, 0, 0],
+                &[],
+            ];
+            for (link, header) in links.iter().enumerate() {
+                let mut seed = vec![link as u8, 0, n as u8];
+                seed.extend(*header);
+                // A short datagram is enough, and keeps this fast.
+                seed.extend(&ip[..28]);
+                let at = seed.len() - 28;
+                let payload = 4 * n as u8;
+                (seed[at + 2], seed[at + 3], seed[at + 24], seed[at + 25]) =
+                    (0, 28 + payload, 0, 8 + payload);
+                seed.resize(seed.len() + usize::from(payload), n as u8);
+                seeds.push(seed);
+            }
+        }
+    }
+    // IPv6 with every extension header, on each link that announces it.
+    #[rustfmt::skip]
+    let extended = [
+        0x60, 0, 0, 0, 0, 56, 0, 64, // hop-by-hop next
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+        43, 0, 0, 0, 0, 0, 0, 0,     // routing next
+        60, 0, 0, 0, 0, 0, 0, 0,     // destination next
+        44, 0, 0, 0, 0, 0, 0, 0,     // fragment next
+        51, 0, 0, 0, 0, 0, 0, 0,     // authentication next
+        17, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        1, 2, 3, 4, 0, 12, 0, 0, b'u', b'd', b'p', b'!',
+    ];
+    let links: [&[u8]; 5] = [
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x81, 0, 0, 1, 0x88, 0xa8, 0, 2, 0x86, 0xdd],
+        &[0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0x86, 0xdd],
+        &[0x86, 0xdd, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0, 0, 0, 30],
+        &[],
+    ];
+    for (link, header) in links.iter().enumerate() {
+        seeds.push([&[link as u8, 0, 9], *header, &extended].concat());
+    }
+    let udp = |seed: &Vec<u8>| udp_payload(bodies::LINKS[usize::from(seed[0])], &seed[3..], 0).is_ok();
+    assert!(seeds.iter().all(udp));
+    smoke(&seeds, 200_000, bodies::link);
 }

@@ -1,5 +1,7 @@
 //! Properties of the wire format over generated packets.
 
+#![cfg(feature = "pcap")] // the bodies of the fuzz targets need it
+
 #[path = "../fuzz/src/bodies.rs"]
 mod bodies;
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+use aqueduct::recv::reader::pcap::{LinkType, Skip, link::udp_payload};
 use aqueduct::spead::{Flavour, Malformed, Packet, id};
 
 /// What the wire format's text says about `data`, written as slowly and plainly as possible.
@@ -96,4 +97,41 @@ pub fn packet(data: &[u8]) {
     let again = Packet::parse(packet.bytes()).expect("its own bytes");
     assert_eq!(again.bytes(), packet.bytes());
     let _ = format!("{packet:?}");
+}
+
+/// Every link type that a frame can have.
+pub const LINKS: [LinkType; 5] =
+    [LinkType::Ethernet, LinkType::LinuxSll, LinkType::LinuxSll2, LinkType::Null, LinkType::Raw];
+
+/// Decodes `data` as a frame: the first byte chooses the link type, the next two how much of it was cut off.
+pub fn link(data: &[u8]) {
+    let Some((&[choice, high, low], frame)) = data.split_first_chunk() else { return };
+    let link = LINKS[usize::from(choice) % LINKS.len()];
+    let len = frame.len() as u32;
+    let cut = u32::from(u16::from_be_bytes([high, low]));
+
+    let whole = udp_payload(link, frame, len);
+    assert_eq!(udp_payload(link, frame, 0), whole, "a wire length below the frame's is the frame's");
+    assert_ne!(whole, Err(Skip::Truncated), "nothing was cut off");
+    let in_frame = |payload: &[u8]| {
+        let (frame, payload) = (frame.as_ptr_range(), payload.as_ptr_range());
+        assert!(frame.start <= payload.start && payload.end <= frame.end);
+    };
+    if let Ok(payload) = whole {
+        in_frame(payload);
+        // The length is in the UDP header in front of the payload.
+        let at = payload.as_ptr() as usize - frame.as_ptr() as usize;
+        assert_eq!(usize::from(u16::from_be_bytes([frame[at - 4], frame[at - 3]])), payload.len() + 8);
+        // Cut before the payload's end it is truncated; only a payload's end can be cut without notice.
+        for end in 0..at + payload.len() {
+            assert_eq!(udp_payload(link, &frame[..end], len), Err(Skip::Truncated));
+        }
+        assert_eq!(udp_payload(link, &frame[..at + payload.len()], len), whole);
+    }
+    // A longer frame on the wire turns at most a bad length into a cut.
+    let longer = udp_payload(link, frame, len + cut);
+    match whole {
+        Err(Skip::BadLength) => longer.into_iter().for_each(in_frame),
+        whole => assert_eq!(longer, whole),
+    }
 }

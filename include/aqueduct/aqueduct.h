@@ -382,6 +382,1118 @@ aq_status aq_ring_space_fd(const aq_ring *ring, int *fd);
  */
 aq_status aq_ring_free(aq_ring *ring);
 
+/* =============================================================================================================
+ * Memory
+ *
+ * An allocator says where memory for payloads comes from. Wherever one can be given, NULL stands for the default.
+ * Memory keeps its allocator alive: the handle may be freed first.
+ * ============================================================================================================= */
+
+/** A source of memory. */
+typedef struct aq_allocator aq_allocator;
+
+/**
+ * Allocates memory: `size` bytes (at least 1) for reading and writing, of any content; NULL if there is none.
+ *
+ * `packet` is the packet that the memory is wanted for, of `packet_size` bytes; NULL where there is none. What is
+ * written to `*cookie` (NULL at first) is given back to the release function.
+ *
+ * - called from: any thread that needs memory, several at once
+ * - may block: shortly; a stream may be waiting
+ * - may call: any function of this library that does not wait
+ * - valid until: `packet` and `cookie` are valid until it returns
+ * - on error: it returns NULL, and whoever needed the memory answers AQ_E_NOMEM
+ */
+typedef void *(*aq_allocate_fn)(size_t size, const uint8_t *packet, size_t packet_size, void **cookie,
+    void *user);
+
+/**
+ * Releases memory that the allocate function returned.
+ *
+ * - called from: any thread, several at once, once per allocation
+ * - may block: shortly
+ * - may call: any function of this library that does not wait
+ * - valid until: `memory` and `cookie` are the callback's
+ * - on error: there is no way to report one
+ */
+typedef void (*aq_release_fn)(void *memory, size_t size, void *cookie, void *user);
+
+/** A user's allocator. Fill it with aq_allocator_vtable_init() first. */
+typedef struct aq_allocator_vtable {
+    /** Set by aq_allocator_vtable_init(). */
+    size_t struct_size;
+    /** Required. */
+    aq_allocate_fn allocate;
+    /** Required. */
+    aq_release_fn release;
+} aq_allocator_vtable;
+
+/**
+ * Writes the defaults: no functions.
+ *
+ * @param vtable the struct
+ * @param struct_size sizeof *vtable
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_allocator_vtable_init(aq_allocator_vtable *vtable, size_t struct_size);
+
+/**
+ * The allocator that is used where none is given: the system's heap, aligned to 64 bytes.
+ *
+ * @param out receives the allocator; free it with aq_allocator_free()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_allocator_default(aq_allocator **out);
+
+/**
+ * An allocator whose functions are the caller's: memory of a GPU, of a shared segment, of a NUMA node.
+ *
+ * @param vtable its functions; copied
+ * @param user passed to them; belongs to the allocator from now on, also on an error
+ * @param user_free releases user, after the last piece of memory was released; or NULL
+ * @param out receives the allocator; free it with aq_allocator_free()
+ * @return AQ_OK; AQ_E_INVALID when a function is missing
+ *
+ * Threads: any; the functions are called from any thread.
+ */
+aq_status aq_allocator_new(const aq_allocator_vtable *vtable, void *user, aq_user_free_fn user_free,
+    aq_allocator **out);
+
+/**
+ * An allocator of memory straight from mmap(2): page-aligned, zeroed, returned to the system when released.
+ *
+ * @param flags for mmap(2) beside MAP_PRIVATE | MAP_ANONYMOUS, for example MAP_POPULATE; MAP_FIXED is ignored
+ * @param prefer_huge 1 to take huge pages (2 MiB) where the system has them, and ordinary ones where it has not; else 0
+ * @param out receives the allocator; free it with aq_allocator_free()
+ * @return AQ_OK; AQ_E_INVALID
+ *
+ * Threads: any.
+ */
+aq_status aq_mmap_allocator_new(int flags, int32_t prefer_huge, aq_allocator **out);
+
+/**
+ * Lets go of an allocator; memory that came from it stays valid.
+ *
+ * @param allocator the allocator, or NULL, which does nothing
+ * @return AQ_OK
+ *
+ * Threads: no other call on this handle may be running or follow.
+ */
+aq_status aq_allocator_free(aq_allocator *allocator);
+
+/* =============================================================================================================
+ * Thread pools
+ *
+ * A thread pool is a fixed number of worker threads that receive packets and run background work. Each stream lives on
+ * one worker of its pool; a worker serves any number of streams. Streams keep their pool alive: it may be freed first.
+ * ============================================================================================================= */
+
+/** Worker threads for streams. */
+typedef struct aq_thread_pool aq_thread_pool;
+
+/**
+ * Starts a pool of worker threads.
+ *
+ * @param threads how many, 1 .. 4096; one is enough for several Gb/s, and a stream never uses more than one
+ * @param cores cores to bind the threads to, as the kernel numbers them; thread i gets cores[i % n_cores]. NULL when
+ *     n_cores is 0
+ * @param n_cores how many cores there are in the list; 0 leaves the threads unbound
+ * @param out receives the pool; free it with aq_thread_pool_free()
+ * @return AQ_OK; AQ_E_INVALID when a number is out of range or a core does not exist; AQ_E_IO when the system has no
+ *     more threads or descriptors
+ *
+ * Threads: any.
+ *
+ * ```c
+ * int32_t cores[] = {2};
+ * aq_thread_pool *pool;
+ * if (aq_thread_pool_new(1, cores, 1, &pool) != AQ_OK)
+ *     fprintf(stderr, "%s\n", aq_last_error());
+ * ```
+ */
+aq_status aq_thread_pool_new(size_t threads, const int32_t *cores, size_t n_cores, aq_thread_pool **out);
+
+/**
+ * Stops the pool: its streams end (AQ_END_POOL_STOPPED), and its threads with them. Waits until that is done.
+ *
+ * @param pool the pool
+ * @return AQ_OK, also when it was stopped already; AQ_E_STATE from one of the pool's own callbacks
+ *
+ * Threads: any but the pool's own, at the same time as all functions of the pool but aq_thread_pool_free().
+ */
+aq_status aq_thread_pool_stop(aq_thread_pool *pool);
+
+/**
+ * Lets go of the pool. Its threads go on as long as there is a stream on them; after the last one they end.
+ *
+ * @param pool the pool, or NULL, which does nothing
+ * @return AQ_OK
+ *
+ * Threads: no other call on this pool may be running or follow.
+ */
+aq_status aq_thread_pool_free(aq_thread_pool *pool);
+
+/**
+ * Binds the calling thread to one core.
+ *
+ * @param core the core, as the kernel numbers them
+ * @return AQ_OK; AQ_E_INVALID when it is negative; AQ_E_IO when the system refuses, mostly as there is no such core
+ *
+ * Threads: any; it concerns the calling thread.
+ */
+aq_status aq_thread_set_affinity(int32_t core);
+
+/* =============================================================================================================
+ * Chunks
+ *
+ * A chunk is memory for many heaps: `data` for payloads, `present` with one byte per heap (1 where it is complete), and
+ * `extra` for what the place callback wants to add.
+ *
+ * A chunk belongs to whoever holds it. A program makes chunks once, gives them to a stream (aq_recv_stream_add_free_chunk()),
+ * gets them filled from the stream's data ring, and gives them back. While a chunk is in a ring or a stream it must not
+ * be touched: its functions then answer NULL, 0 or an error.
+ * ============================================================================================================= */
+
+/** Memory for many heaps. */
+typedef struct aq_chunk aq_chunk;
+
+/** A ring of chunks. */
+typedef struct aq_chunk_ring aq_chunk_ring;
+
+/** The caller's memory for a chunk. Fill it with aq_chunk_buffers_init() first. */
+typedef struct aq_chunk_buffers {
+    /** Set by aq_chunk_buffers_init(). */
+    size_t struct_size;
+    /** Where payloads go; required. */
+    void *data;
+    /** Bytes at data, at least 1. */
+    size_t data_size;
+    /** A byte per heap, or per packet; required. */
+    uint8_t *present;
+    /** Bytes at present, at least 1. */
+    size_t present_size;
+    /** For the place callback's extra bytes; NULL if there are none. */
+    void *extra;
+    /** Bytes at extra. */
+    size_t extra_size;
+    /** Called with release_user when the chunk is freed, by any thread; or NULL. */
+    aq_user_free_fn release;
+    /** Passed to release; belongs to the chunk from the call of aq_chunk_new() on, also on an error. */
+    void *release_user;
+} aq_chunk_buffers;
+
+/**
+ * Writes the defaults: no memory.
+ *
+ * @param buffers the struct
+ * @param struct_size sizeof *buffers
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_buffers_init(aq_chunk_buffers *buffers, size_t struct_size);
+
+/**
+ * Makes a chunk over the caller's memory, which belongs to the chunk until it is freed. Clears present.
+ *
+ * @param buffers the memory, and how to release it
+ * @param out receives the chunk; free it with aq_chunk_free()
+ * @return AQ_OK; AQ_E_INVALID when data or present is missing
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_new(const aq_chunk_buffers *buffers, aq_chunk **out);
+
+/**
+ * Makes a chunk with memory from an allocator. Clears present; the data's content is undefined.
+ *
+ * @param allocator where the data comes from (present and extra come from the heap); NULL for the default
+ * @param data_size bytes for payloads, at least 1
+ * @param present_size one byte per heap (or per packet), at least 1
+ * @param extra_size bytes for the place callback, or 0
+ * @param out receives the chunk; free it with aq_chunk_free()
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_NOMEM
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_new_alloc(const aq_allocator *allocator, size_t data_size, size_t present_size,
+    size_t extra_size, aq_chunk **out);
+
+/**
+ * Where payloads are.
+ *
+ * @param chunk the chunk
+ * @return aq_chunk_data_size() bytes, valid while the caller holds the chunk; NULL when the caller does not hold it
+ *
+ * Threads: any thread that holds the chunk.
+ */
+void *aq_chunk_data(const aq_chunk *chunk);
+
+/**
+ * Bytes at aq_chunk_data(); 0 when the caller does not hold the chunk.
+ *
+ * Threads: any thread that holds the chunk.
+ */
+size_t aq_chunk_data_size(const aq_chunk *chunk);
+
+/**
+ * Which heaps (or packets) are there: 1 for those that are, else 0.
+ *
+ * @param chunk the chunk
+ * @return aq_chunk_present_size() bytes, valid while the caller holds the chunk; NULL when the caller does not hold it
+ *
+ * Threads: any thread that holds the chunk.
+ */
+uint8_t *aq_chunk_present(const aq_chunk *chunk);
+
+/**
+ * Bytes at aq_chunk_present(); 0 when the caller does not hold the chunk.
+ *
+ * Threads: any thread that holds the chunk.
+ */
+size_t aq_chunk_present_size(const aq_chunk *chunk);
+
+/**
+ * Where the place callback's extra bytes are.
+ *
+ * @param chunk the chunk
+ * @return aq_chunk_extra_size() bytes, valid while the caller holds the chunk; NULL when the caller does not hold it
+ *
+ * Threads: any thread that holds the chunk.
+ */
+void *aq_chunk_extra(const aq_chunk *chunk);
+
+/**
+ * Bytes at aq_chunk_extra(); 0 when the caller does not hold the chunk.
+ *
+ * Threads: any thread that holds the chunk.
+ */
+size_t aq_chunk_extra_size(const aq_chunk *chunk);
+
+/**
+ * The number that the place callback gave the chunk.
+ *
+ * @param chunk the chunk
+ * @return the number; -1 for a chunk that was not filled yet, or that the caller does not hold
+ *
+ * Threads: any thread that holds the chunk.
+ */
+int64_t aq_chunk_id(const aq_chunk *chunk);
+
+/**
+ * The stream_id of the stream that filled the chunk; 0 before that, or when the caller does not hold it.
+ *
+ * Threads: any thread that holds the chunk.
+ */
+uint64_t aq_chunk_stream_id(const aq_chunk *chunk);
+
+/**
+ * Attaches a pointer of the caller's, which stays with the chunk on its way through streams and rings.
+ *
+ * @param chunk the chunk
+ * @param user the pointer; it stays the caller's
+ * @return AQ_OK; AQ_E_STATE when the caller does not hold the chunk
+ *
+ * Threads: the thread that holds the chunk.
+ */
+aq_status aq_chunk_set_user(aq_chunk *chunk, void *user);
+
+/**
+ * The pointer of aq_chunk_set_user(); NULL if there is none, or when the caller does not hold the chunk.
+ *
+ * Threads: any thread that holds the chunk.
+ */
+void *aq_chunk_user(const aq_chunk *chunk);
+
+/**
+ * Frees a chunk and its memory.
+ *
+ * @param chunk the chunk, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_STATE when it is in a ring or a stream, which will free it
+ *
+ * Threads: the thread that holds the chunk; no other call on it may follow.
+ */
+aq_status aq_chunk_free(aq_chunk *chunk);
+
+/**
+ * Makes a ring for up to `capacity` chunks.
+ *
+ * @param capacity how many chunks it holds, at least 1; make it large enough for all chunks that there are
+ * @param out receives the ring; free it with aq_chunk_ring_free()
+ * @return AQ_OK; AQ_E_INVALID when capacity is 0 or absurd; AQ_E_NOMEM
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_ring_new(size_t capacity, aq_chunk_ring **out);
+
+/**
+ * Puts a chunk at the end of the ring.
+ *
+ * @param ring the ring
+ * @param chunk the chunk; on AQ_OK it belongs to the ring, on any other status to the caller still
+ * @param timeout_ns how long to wait for space
+ * @return AQ_OK; AQ_FULL; AQ_TIMEOUT; AQ_STOPPED; AQ_E_STATE when the caller does not hold the chunk
+ *
+ * Threads: any, at the same time as all functions of the ring but aq_chunk_ring_free().
+ */
+aq_status aq_chunk_ring_put(aq_chunk_ring *ring, aq_chunk *chunk, int64_t timeout_ns);
+
+/**
+ * Takes the chunk at the front of the ring.
+ *
+ * @param ring the ring
+ * @param timeout_ns how long to wait for a chunk
+ * @param chunk receives the chunk, which belongs to the caller from now on
+ * @return AQ_OK; AQ_EMPTY; AQ_TIMEOUT; AQ_STOPPED when the ring is stopped and has nothing left
+ *
+ * Threads: any, at the same time as all functions of the ring but aq_chunk_ring_free().
+ *
+ * ```c
+ * aq_chunk *chunk;
+ * while (aq_chunk_ring_get(data, AQ_WAIT_FOREVER, &chunk) == AQ_OK) {
+ *     process(aq_chunk_id(chunk), aq_chunk_data(chunk), aq_chunk_present(chunk));
+ *     aq_recv_stream_add_free_chunk(stream, chunk);
+ * }
+ * ```
+ */
+aq_status aq_chunk_ring_get(aq_chunk_ring *ring, int64_t timeout_ns, aq_chunk **chunk);
+
+/**
+ * Stops the ring. Whoever waits to put answers AQ_STOPPED; chunks inside can still be got.
+ *
+ * @param ring the ring
+ * @param stopped_now receives 1, or 0 when the ring was stopped already; may be NULL
+ * @return AQ_OK, also when it was stopped already
+ *
+ * Threads: any, at the same time as all functions of the ring but aq_chunk_ring_free().
+ */
+aq_status aq_chunk_ring_stop(aq_chunk_ring *ring, int32_t *stopped_now);
+
+/**
+ * Counts one more producer. A ring with producers is stopped by the last one that is removed. Streams count themselves.
+ *
+ * @param ring the ring
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the ring but aq_chunk_ring_free().
+ */
+aq_status aq_chunk_ring_add_producer(aq_chunk_ring *ring);
+
+/**
+ * Counts one producer less, and stops the ring if that was the last one.
+ *
+ * @param ring the ring
+ * @param stopped_now receives 1 when this call stopped the ring, else 0; may be NULL
+ * @return AQ_OK; AQ_E_STATE when there is no producer to remove
+ *
+ * Threads: any, at the same time as all functions of the ring but aq_chunk_ring_free().
+ */
+aq_status aq_chunk_ring_remove_producer(aq_chunk_ring *ring, int32_t *stopped_now);
+
+/**
+ * How many chunks are inside.
+ *
+ * @param ring the ring
+ * @param size receives the number, 0 .. capacity; other threads may have changed it by the time that it is looked at
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the ring but aq_chunk_ring_free().
+ */
+aq_status aq_chunk_ring_size(const aq_chunk_ring *ring, size_t *size);
+
+/**
+ * How many chunks the ring holds at most.
+ *
+ * @param ring the ring
+ * @param capacity receives what aq_chunk_ring_new() was given
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the ring but aq_chunk_ring_free().
+ */
+aq_status aq_chunk_ring_capacity(const aq_chunk_ring *ring, size_t *capacity);
+
+/**
+ * A file descriptor that is readable (POLLIN) while aq_chunk_ring_get() would not answer AQ_EMPTY: there is a chunk, or
+ * the ring is stopped.
+ *
+ * With several threads getting, another one may be faster: get with timeout 0 and expect AQ_EMPTY.
+ *
+ * @param ring the ring
+ * @param fd receives the descriptor. It belongs to the ring, as long as that lives: only poll it, do not read or close it
+ * @return AQ_OK; AQ_E_IO when there is no file descriptor left
+ *
+ * Threads: any, at the same time as all functions of the ring but aq_chunk_ring_free().
+ */
+aq_status aq_chunk_ring_data_fd(const aq_chunk_ring *ring, int *fd);
+
+/**
+ * A file descriptor that is readable (POLLIN) while aq_chunk_ring_put() would not answer AQ_FULL: there is space, or the
+ * ring is stopped.
+ *
+ * @param ring the ring
+ * @param fd receives the descriptor. It belongs to the ring, as long as that lives: only poll it, do not read or close it
+ * @return AQ_OK; AQ_E_IO when there is no file descriptor left
+ *
+ * Threads: any, at the same time as all functions of the ring but aq_chunk_ring_free().
+ */
+aq_status aq_chunk_ring_space_fd(const aq_chunk_ring *ring, int *fd);
+
+/**
+ * Lets go of the ring. Streams that use it keep it alive; the last one gone, chunks inside are freed.
+ *
+ * @param ring the ring, or NULL, which does nothing
+ * @return AQ_OK
+ *
+ * Threads: no other call on this handle may be running or follow; stop the ring and join its threads first.
+ */
+aq_status aq_chunk_ring_free(aq_chunk_ring *ring);
+
+/* =============================================================================================================
+ * Statistics
+ *
+ * The ledger of a stream: every packet ends in exactly one counter, and every heap too.
+ *
+ *     packets = packets_delivered + packets_incomplete + packets_control + packets_pending
+ *             + all discards, from truncated to not_udp
+ *     heaps   = complete_heaps + incomplete_heaps_evicted + incomplete_heaps_flushed
+ *             + too_old_heaps + rejected_heaps + place_out_of_bounds_heaps + jump_rejected_heaps + after_stop_heaps
+ *
+ * Both hold in every snapshot; packets_pending is 0 once the stream has ended. Counters only grow; they are published
+ * once per batch of packets, and reading them is cheap.
+ * ============================================================================================================= */
+
+/** The statistics of a stream at one moment. Initialise it with aq_recv_stats_init() first. */
+typedef struct aq_recv_stats {
+    /** Set by aq_recv_stats_init(). */
+    size_t struct_size;
+    /** 1 if the two sums above hold, else 0 (a bug). */
+    uint64_t ledger_closed;
+    /** Heaps that ended: complete, incomplete or discarded. The heap with the stop item is not among them. */
+    uint64_t heaps;
+    /** Incomplete heaps that had to make room for newer ones. */
+    uint64_t incomplete_heaps_evicted;
+    /** Incomplete heaps left when the stream ended. */
+    uint64_t incomplete_heaps_flushed;
+    /** Packets received, whatever became of them. */
+    uint64_t packets;
+    /** Batches in which they came. */
+    uint64_t batches;
+    /** How often the stream had to wait for its consumer (a full data ring, an empty free ring). */
+    uint64_t worker_blocked;
+    /** Packets in the largest batch. */
+    uint64_t max_batch;
+    /** Heaps that came whole in one packet. */
+    uint64_t single_packet_heaps;
+    /** Table entries looked at to find packets' heaps. */
+    uint64_t search_dist;
+    /** Heaps received in full and put where they belong. */
+    uint64_t complete_heaps;
+    /** Heaps behind the window of chunks, or whose chunk left it before their last packet came. */
+    uint64_t too_old_heaps;
+    /** Heaps that the place callback refused. */
+    uint64_t rejected_heaps;
+    /** Heaps that the place callback put outside their chunk. */
+    uint64_t place_out_of_bounds_heaps;
+    /** Heaps so far ahead that they were taken for an error. */
+    uint64_t jump_rejected_heaps;
+    /** Heaps that came when there was no longer anywhere to put them: the rings had been stopped. */
+    uint64_t after_stop_heaps;
+    /**
+     * Heaps of which only packets without their beginning came (in-order mode). They never started, so they are not
+     * among `heaps`.
+     */
+    uint64_t heaps_lost_start;
+    /** Packets of complete heaps. */
+    uint64_t packets_delivered;
+    /** Packets of incomplete heaps that were evicted or flushed. */
+    uint64_t packets_incomplete;
+    /** Packets with the stop item, which end the stream. */
+    uint64_t packets_control;
+    /** Packets of heaps in progress. */
+    uint64_t packets_pending;
+    /** Datagrams longer than `max_size`, or cut by a capture's snapshot length. */
+    uint64_t truncated;
+    /** Shorter than a header. */
+    uint64_t malformed_too_short;
+    /** Not SPEAD. */
+    uint64_t malformed_bad_magic;
+    /** Not version 4. */
+    uint64_t malformed_bad_version;
+    /** Widths of identifier and address that do not make up 64 bits. */
+    uint64_t malformed_bad_widths;
+    /** More item pointers than fit in the packet. */
+    uint64_t malformed_items_overflow;
+    /** No heap number. */
+    uint64_t malformed_no_heap_cnt;
+    /** No payload offset. */
+    uint64_t malformed_no_payload_offset;
+    /** No payload length. */
+    uint64_t malformed_no_payload_length;
+    /** A payload longer than the packet. */
+    uint64_t malformed_payload_overflow;
+    /** A payload that ends beyond its heap. */
+    uint64_t malformed_heap_overflow;
+    /** An item beyond the heap's length. */
+    uint64_t malformed_item_beyond_heap;
+    /** No heap length, where `allow_unsized_heaps` is off. */
+    uint64_t no_heap_length;
+    /** Not the next packet of its heap, in in-order mode. */
+    uint64_t out_of_order;
+    /** Received before, or of a heap that is complete already. */
+    uint64_t duplicate;
+    /** Received before in part. */
+    uint64_t overlap;
+    /** At odds with earlier packets of its heap about length or flavour. */
+    uint64_t inconsistent;
+    /** Would break its heap into more pieces than are kept track of. */
+    uint64_t too_fragmented;
+    /** Packets of `too_old_heaps`. */
+    uint64_t too_old;
+    /** Packets of `rejected_heaps`. */
+    uint64_t place_rejected;
+    /** Packets of `place_out_of_bounds_heaps`. */
+    uint64_t place_out_of_bounds;
+    /** Packets of `jump_rejected_heaps`. */
+    uint64_t jump_rejected;
+    /** Packets that came too late for a stream that had ended. */
+    uint64_t after_stop;
+    /** Captured frames with a fragment of an IP packet. */
+    uint64_t fragment;
+    /** Captured frames that carry no UDP datagram, or one whose lengths contradict each other. */
+    uint64_t not_udp;
+    /** Datagrams that the kernel dropped because nobody fetched them in time. */
+    uint64_t kernel_drops;
+    /** Bytes of payload in complete heaps. */
+    uint64_t bytes_delivered;
+    /** Chunks given to the consumer. */
+    uint64_t chunks_ready;
+    /** Chunks with data that could not be given to the consumer at shutdown. */
+    uint64_t chunks_undelivered;
+} aq_recv_stats;
+
+/**
+ * Writes zeros, and the struct's size, without which it cannot be filled.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_recv_stats_init(aq_recv_stats *stats, size_t struct_size);
+
+/* =============================================================================================================
+ * Receiving streams
+ *
+ * A stream gets packets from its readers, assembles them into heaps, and counts every one of them. It lives on one
+ * worker thread of a pool. aq_chunk_ring_stream_new() makes one that places heaps in chunks.
+ *
+ * A stream ends when it is stopped, when a stop item comes, when the last of its readers has nothing more, or when its
+ * rings or its pool are stopped; aq_recv_stream_end_reason() tells. It cannot be started again.
+ * ============================================================================================================= */
+
+/** How many statistics of its own a program can add to a stream. */
+#define AQ_MAX_CUSTOM_STATS 32
+/** Values are added up. */
+#define AQ_STAT_COUNTER 0
+/** The largest value stays. */
+#define AQ_STAT_MAXIMUM 1
+/** The stream is running. */
+#define AQ_END_RUNNING 0
+/** It was stopped by aq_recv_stream_stop() or aq_recv_stream_free(). */
+#define AQ_END_USER 1
+/** A stop item came. */
+#define AQ_END_STOP_ITEM 2
+/** All readers have come to their end. */
+#define AQ_END_SOURCE 3
+/** A ring that it needs was stopped. */
+#define AQ_END_RING_STOPPED 4
+/** Its thread pool was stopped. */
+#define AQ_END_POOL_STOPPED 5
+/** All readers have come to their end, at least one of them by an error. */
+#define AQ_END_ERROR 6
+
+/** A receiving stream. */
+typedef struct aq_recv_stream aq_recv_stream;
+
+/** A statistic of the program's own; see aq_recv_stream_config_add_stat(). */
+typedef struct aq_custom_stat {
+    /** Its name; copied when the stream is made. */
+    const char *name;
+    /** AQ_STAT_COUNTER or AQ_STAT_MAXIMUM. */
+    int32_t mode;
+    /** 0. */
+    int32_t reserved;
+} aq_custom_stat;
+
+/** Settings of a stream. Fill it with aq_recv_stream_config_init() first; it is copied when the stream is made. */
+typedef struct aq_recv_stream_config {
+    /** Set by aq_recv_stream_config_init(). */
+    size_t struct_size;
+    /**
+     * How many newer heaps (of more than one packet) may start before a partial heap is given up, per substream:
+     * 1 .. 2^20, together with substreams; 4 by default.
+     */
+    size_t max_heaps;
+    /** Heap numbers modulo this tell interleaved senders apart, each with its own max_heaps: at least 1, the default. */
+    size_t substreams;
+    /** A number that this stream's chunks carry; 0 by default. */
+    uint64_t stream_id;
+    /** 1: accept a heap's packets in any order. 0 (default): discard a packet that is not the next of its heap. */
+    int32_t allow_out_of_order;
+    /** 1 (default): accept heaps that do not tell their length; they are never complete. 0: discard them. */
+    int32_t allow_unsized_heaps;
+    /** 1 (default): end the stream at a stop item. 0: treat its heap as any other. */
+    int32_t stop_on_stop_item;
+    /** 1: read nothing until aq_recv_stream_start(). 0 (default): read as soon as there is a reader. */
+    int32_t explicit_start;
+    /** How many of custom_stats are in use; aq_recv_stream_config_add_stat() counts. */
+    size_t n_custom_stats;
+    /** Statistics of the program's own. */
+    aq_custom_stat custom_stats[AQ_MAX_CUSTOM_STATS];
+} aq_recv_stream_config;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_recv_stream_config_init(aq_recv_stream_config *config, size_t struct_size);
+
+/**
+ * Adds a statistic of the program's own, which callbacks update through batch_stats.
+ *
+ * @param config an initialised configuration
+ * @param name its name; must stay valid until the stream has been made
+ * @param mode AQ_STAT_COUNTER or AQ_STAT_MAXIMUM: how a batch's value joins the total
+ * @param index receives its index, for batch_stats and aq_recv_stream_stat_value(); may be NULL
+ * @return AQ_OK; AQ_E_INVALID when there are AQ_MAX_CUSTOM_STATS already or the mode is unknown
+ *
+ * Threads: one at a time per configuration.
+ */
+aq_status aq_recv_stream_config_add_stat(aq_recv_stream_config *config, const char *name, int32_t mode,
+    size_t *index);
+
+/**
+ * Starts a stream that was made with explicit_start. Does nothing if it has been started.
+ *
+ * @param stream the stream
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_start(aq_recv_stream *stream);
+
+/**
+ * Stops the stream and waits until its worker has let go of it: no callback runs after this returns.
+ *
+ * Partial heaps are given up; live chunks go to the data ring as far as there is space; then both rings are stopped.
+ * A stream that has ended by itself is left as it is, and so are its rings.
+ *
+ * @param stream the stream
+ * @return AQ_OK, also when it has ended already; AQ_E_STATE from a callback on the stream's own worker thread
+ *
+ * Threads: any but the stream's worker, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_stop(aq_recv_stream *stream);
+
+/**
+ * Stops the stream as aq_recv_stream_stop() does, and frees it. Its rings and its pool may be freed before or after.
+ *
+ * @param stream the stream, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_STATE, and nothing done, from a callback on the stream's own worker thread
+ *
+ * Threads: no other call on this stream may be running or follow.
+ */
+aq_status aq_recv_stream_free(aq_recv_stream *stream);
+
+/**
+ * Why the stream ended.
+ *
+ * @param stream the stream
+ * @param reason receives one of AQ_END_*
+ * @param error receives the error's status if the reason is AQ_END_ERROR, else AQ_OK; may be NULL
+ * @param message receives the error's text (else an empty one), cut to what fits and ended by NUL; may be NULL
+ * @param message_size bytes at message
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ *
+ * ```c
+ * int32_t reason;
+ * char message[256];
+ * aq_recv_stream_end_reason(stream, &reason, NULL, message, sizeof message);
+ * if (reason == AQ_END_ERROR)
+ *     fprintf(stderr, "%s\n", message);
+ * ```
+ */
+aq_status aq_recv_stream_end_reason(const aq_recv_stream *stream, int32_t *reason, aq_status *error,
+    char *message, size_t message_size);
+
+/**
+ * The statistics at one moment.
+ *
+ * @param stream the stream
+ * @param stats a struct from aq_recv_stats_init()
+ * @return AQ_OK; AQ_E_INVALID when the struct was not initialised
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ *
+ * ```c
+ * aq_recv_stats stats;
+ * aq_recv_stats_init(&stats, sizeof stats);
+ * aq_recv_stream_get_stats(stream, &stats);
+ * printf("%" PRIu64 " packets, closed: %d\n", stats.packets, (int)stats.ledger_closed);
+ * ```
+ */
+aq_status aq_recv_stream_get_stats(const aq_recv_stream *stream, aq_recv_stats *stats);
+
+/**
+ * How many statistics there are, the program's own included.
+ *
+ * @param stream the stream
+ * @param count receives the number
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_stat_count(const aq_recv_stream *stream, size_t *count);
+
+/**
+ * The name of a statistic. Names stay; indices may change from one version of the library to the next.
+ *
+ * @param stream the stream
+ * @param index 0 .. aq_recv_stream_stat_count() - 1
+ * @param name receives the name, valid as long as the stream
+ * @return AQ_OK; AQ_E_NOT_FOUND
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_stat_name(const aq_recv_stream *stream, size_t index, const char **name);
+
+/**
+ * The index of a statistic.
+ *
+ * @param stream the stream
+ * @param name its name, as in aq_recv_stats or as given to aq_recv_stream_config_add_stat()
+ * @param index receives the index
+ * @return AQ_OK; AQ_E_NOT_FOUND
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_stat_index(const aq_recv_stream *stream, const char *name, size_t *index);
+
+/**
+ * The value of a statistic.
+ *
+ * @param stream the stream
+ * @param index from aq_recv_stream_stat_index() or aq_recv_stream_config_add_stat()
+ * @param value receives the value
+ * @return AQ_OK; AQ_E_NOT_FOUND
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_stat_value(const aq_recv_stream *stream, size_t index, uint64_t *value);
+
+/**
+ * Gives a chunk to be filled (again): clears its present flags and puts it on the free ring, without waiting.
+ *
+ * @param stream a chunk stream
+ * @param chunk the chunk; on AQ_OK it belongs to the stream, on any other status to the caller still. If the free ring has
+ *     been stopped nobody needs the chunk any more: it is freed, and the answer is AQ_OK
+ * @return AQ_OK; AQ_FULL when the free ring is full: it should have a place for every chunk; AQ_E_STATE when the caller does
+ *     not hold the chunk
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_add_free_chunk(aq_recv_stream *stream, aq_chunk *chunk);
+
+/**
+ * The ring that filled chunks go to.
+ *
+ * @param stream a chunk stream
+ * @param ring receives a handle to the ring; free it with aq_chunk_ring_free(), which leaves the ring itself to the stream
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_data_ring(const aq_recv_stream *stream, aq_chunk_ring **ring);
+
+/**
+ * The ring that empty chunks come from.
+ *
+ * @param stream a chunk stream
+ * @param ring receives a handle to the ring; free it with aq_chunk_ring_free(), which leaves the ring itself to the stream
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_free_ring(const aq_recv_stream *stream, aq_chunk_ring **ring);
+
+/* =============================================================================================================
+ * Readers
+ *
+ * Readers bring packets to a stream: from a UDP socket, a capture file, memory. A stream may have several, of any kind,
+ * and it ends when the last of them has ended; add them all before aq_recv_stream_start() (explicit_start) if one may
+ * end before the next is added. A reader never blocks its worker: when the stream must wait for its consumer, it pauses.
+ * ============================================================================================================= */
+
+/** Where and how to receive datagrams. Fill it with aq_udp_reader_config_init() first. */
+typedef struct aq_udp_reader_config {
+    /** Set by aq_udp_reader_config_init(). */
+    size_t struct_size;
+    /**
+     * Address or name to bind to; NULL or "" (default) for all IPv4 addresses, "::" for all IPv6 and IPv4 addresses. A
+     * multicast group is joined on the interface that the system chooses.
+     */
+    const char *host;
+    /** Longest packet to accept, in bytes: 1 .. 65535; 9200 by default. Longer ones are counted as truncated. */
+    size_t max_size;
+    /**
+     * The socket's receive buffer in bytes; 8 MiB by default, 0 leaves the system's. If the kernel grants less, that is
+     * logged as a warning.
+     */
+    size_t buffer_size;
+    /**
+     * A bound UDP socket to use; host and port are then ignored. It is duplicated: the caller's stays the caller's, but both
+     * become non-blocking. -1 (default) for none.
+     */
+    int socket_fd;
+    /** Port to bind to; 0 (default) lets the system choose, see aq_recv_stream_reader_port(). */
+    uint16_t port;
+    /** 0. */
+    uint16_t reserved;
+} aq_udp_reader_config;
+
+/**
+ * Reads packets that stand back to back in memory.
+ *
+ * A malformed packet ends the reader with an error, as nobody can know where the next one starts.
+ *
+ * @param stream the stream
+ * @param data the packets; they must not change until release is called
+ * @param size bytes at data
+ * @param release called once with user when the data is not needed any more, by any thread, also on an error; or NULL, then
+ *     the data must stay valid until the stream has ended
+ * @param user passed to release
+ * @return AQ_OK; AQ_STOPPED when the stream has ended already; AQ_E_INVALID when data is NULL and size is not 0
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_add_buffer_reader(aq_recv_stream *stream, const void *data, size_t size,
+    aq_user_free_fn release, void *user);
+
+/**
+ * Reads the UDP datagrams of a capture file (pcap or pcapng; Ethernet with VLAN tags, Linux cooked, loopback or raw IP)
+ * as fast as the stream takes them.
+ *
+ * Frames that are not UDP, fragments of IP packets and frames cut short by the capture are counted (not_udp, fragment,
+ * truncated). A broken file ends the reader with an error that names the record and its place.
+ *
+ * @param stream the stream
+ * @param path the file
+ * @param filter which packets, in tcpdump's language, for example "udp dst port 7148"; NULL for all
+ * @return AQ_OK; AQ_STOPPED when the stream has ended already; AQ_E_IO when the file cannot be opened; AQ_E_FORMAT or
+ *     AQ_E_TRUNCATED when it is no capture file; AQ_E_INVALID when the filter has an error; AQ_E_UNSUPPORTED for other link
+ *     types, or without the feature "pcap"
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_add_pcap_reader(aq_recv_stream *stream, const char *path, const char *filter);
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_udp_reader_config_init(aq_udp_reader_config *config, size_t struct_size);
+
+/**
+ * Reads packets from a UDP socket, many at a time, with generic receive offload where the kernel has it.
+ *
+ * What the kernel drops because nobody fetched it in time is counted in kernel_drops.
+ *
+ * @param stream the stream
+ * @param config where and how; copied
+ * @return AQ_OK; AQ_STOPPED when the stream has ended already; AQ_E_INVALID; AQ_E_IO when the host is unknown, the address is
+ *     in use, or the system refuses otherwise: aq_last_error() names the address and the reason
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ *
+ * ```c
+ * aq_udp_reader_config udp;
+ * aq_udp_reader_config_init(&udp, sizeof udp);
+ * udp.host = "0.0.0.0";
+ * udp.port = 7148;
+ * if (aq_recv_stream_add_udp_reader(stream, &udp) != AQ_OK)
+ *     fprintf(stderr, "%s\n", aq_last_error());
+ * ```
+ */
+aq_status aq_recv_stream_add_udp_reader(aq_recv_stream *stream, const aq_udp_reader_config *config);
+
+/**
+ * The port that a reader is bound to.
+ *
+ * @param stream the stream
+ * @param reader the reader: 0 for the first that was added to the stream, 1 for the second …
+ * @param port receives the port
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is no such reader, or it has no port
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_reader_port(const aq_recv_stream *stream, size_t reader, uint16_t *port);
+
+/* =============================================================================================================
+ * Chunk streams
+ *
+ * A chunk stream places each heap's payload in a chunk, where a callback says: the place callback. It fills a window of
+ * consecutive chunks; as newer ones are begun, the oldest leaves and is ready. No heap object is built.
+ *
+ * Chunks come from a free ring and go to a data ring. When there is no free chunk, or no space in the data ring, the
+ * stream's readers pause; other streams on the same worker go on.
+ * ============================================================================================================= */
+
+/** Chunks that are filled at the same time, unless said otherwise. */
+#define AQ_DEFAULT_MAX_CHUNKS 2
+
+/**
+ * What a place callback is given about a heap, and where it writes its answer. The layout is that of spead2's
+ * chunk_place_data.
+ */
+typedef struct aq_chunk_place_data {
+    /** The heap's first packet, whole. */
+    const uint8_t *packet;
+    /** Bytes at packet. */
+    size_t packet_size;
+    /** The immediate values of the requested items, in their order; -1 where one is missing. */
+    const int64_t *items;
+    /** Answer: the chunk. -1 at first; below 0 the heap is rejected. */
+    int64_t chunk_id;
+    /** Answer: the heap's byte in the chunk's present. 0 at first. */
+    size_t heap_index;
+    /** Answer: where its payload starts in the chunk's data, in bytes. 0 at first. */
+    size_t heap_offset;
+    /** The batch's statistics, to add to: see aq_recv_stream_config_add_stat(). */
+    uint64_t *batch_stats;
+    /** max_heap_extra bytes to write to, of any content. */
+    uint8_t *extra;
+    /** Answer: where the extra bytes go in the chunk's extra. 0 at first. */
+    size_t extra_offset;
+    /** Answer: how many extra bytes were written. 0 at first. */
+    size_t extra_size;
+} aq_chunk_place_data;
+
+/**
+ * Says where a heap goes. It is called once per heap, with the first of its packets that comes.
+ *
+ * A place outside the chunk is refused, counted (place_out_of_bounds) and logged; nothing is written there.
+ *
+ * - called from: the stream's worker thread
+ * - may block: no; every microsecond is lost to the stream
+ * - may call: functions that do not wait; not aq_recv_stream_stop() or _free(), which answer AQ_E_STATE
+ * - valid until: data and all it points to are valid until it returns
+ * - on error: leave chunk_id at -1; the heap is counted as rejected
+ *
+ * ```c
+ * static void place(aq_chunk_place_data *data, size_t data_size, void *user)
+ * {
+ *     const struct layout *l = user;
+ *     (void)data_size;
+ *     if (data->items[0] < 0)
+ *         return;                                    // no timestamp: rejected, and counted
+ *     int64_t heap = data->items[0] / l->step;
+ *     data->chunk_id = heap / l->heaps_per_chunk;
+ *     data->heap_index = (size_t)(heap % l->heaps_per_chunk);
+ *     data->heap_offset = data->heap_index * l->heap_size;
+ * }
+ * ```
+ */
+typedef void (*aq_chunk_place_fn)(aq_chunk_place_data *data, size_t data_size, void *user);
+
+/** Settings of a chunk stream. Fill it with aq_chunk_stream_config_init() first; it is copied when the stream is made. */
+typedef struct aq_chunk_stream_config {
+    /** Set by aq_chunk_stream_config_init(). */
+    size_t struct_size;
+    /**
+     * Identifiers of the items whose immediate values the place callback gets; also special ones like 1, the heap number.
+     * Copied when the stream is made.
+     */
+    const uint64_t *items;
+    /** How many items there are in the list; 0 by default. */
+    size_t n_items;
+    /**
+     * Chunks that are filled at the same time: 1 .. 2^20; AQ_DEFAULT_MAX_CHUNKS by default. With 1, heaps of an earlier chunk
+     * are too old as soon as a later one has begun.
+     */
+    size_t max_chunks;
+    /** The place callback; required. */
+    aq_chunk_place_fn place;
+    /** Passed to place; belongs to the stream from the call of aq_chunk_ring_stream_new() on, also on an error. */
+    void *place_user;
+    /** Releases place_user, after the last call of place; or NULL. */
+    aq_user_free_fn place_user_free;
+    /** Extra bytes that place may write per heap: 0 (default) .. 16 MiB. */
+    size_t max_heap_extra;
+    /**
+     * 0 (default): present has one byte per heap, set when the heap is complete. Otherwise one byte per packet, at heap_index +
+     * payload offset / this, set when the packet has been written.
+     */
+    size_t packet_presence_payload_size;
+    /**
+     * How many chunks the window may jump ahead at the word of a single heap; 2^20 by default, 0 for any number. This keeps one
+     * wrong heap from making all later ones too old.
+     */
+    uint64_t max_jump;
+    /** How many further heaps in a row must agree before the window jumps further than max_jump; 8 by default. */
+    uint32_t jump_confirm;
+    /** 0. */
+    uint32_t reserved;
+} aq_chunk_stream_config;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_stream_config_init(aq_chunk_stream_config *config, size_t struct_size);
+
+/**
+ * Makes a stream that takes chunks from one ring, fills them, and puts them on another.
+ *
+ * It counts as one producer of the data ring. When it ends by itself, the data ring loses that producer, and is stopped
+ * if it was the last; the free ring is left alone. When it is stopped by aq_recv_stream_stop() or _free() while it runs,
+ * both rings are stopped. Several streams may share both rings.
+ *
+ * @param pool where it runs
+ * @param config the stream's settings; NULL for the defaults
+ * @param chunk_config the chunks' settings; its place_user is released also when this fails
+ * @param data_ring where filled chunks go
+ * @param free_ring where empty chunks come from
+ * @param out receives the stream; free it with aq_recv_stream_free()
+ * @return AQ_OK; AQ_E_INVALID when a setting is out of range; AQ_E_STATE when the pool is stopped
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_ring_stream_new(aq_thread_pool *pool, const aq_recv_stream_config *config,
+    const aq_chunk_stream_config *chunk_config, aq_chunk_ring *data_ring, aq_chunk_ring *free_ring,
+    aq_recv_stream **out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,13 @@
 //! | [`log`] | `aq_set_log` |
 //! | [`wait`] | `AQ_WAIT_FOREVER` and the contract of every timeout |
 //! | [`ring`] | `aq_ring_*`: the bounded ring of `void *` items |
+//! | [`memory`] | `aq_allocator_*` |
+//! | [`thread_pool`] | `aq_thread_pool_*` |
+//! | [`chunk`] | `aq_chunk_*`, `aq_chunk_ring_*` |
+//! | [`stats`] | `aq_recv_stats`, the ledger |
+//! | [`recv`] | `aq_recv_stream_*` |
+//! | [`reader`] | `aq_recv_stream_add_*_reader` |
+//! | [`chunk_stream`] | `aq_chunk_place_data`, `aq_chunk_ring_stream_new` |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -28,13 +35,20 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 pub mod callback;
+pub mod chunk;
+pub mod chunk_stream;
 pub mod guard;
 pub mod handle;
 pub mod log;
+pub mod memory;
 pub mod pointer;
+pub mod reader;
+pub mod recv;
 pub mod ring;
 pub mod sized;
+pub mod stats;
 pub mod status;
 pub mod text;
+pub mod thread_pool;
 pub mod version;
 pub mod wait;

@@ -1,5 +1,6 @@
 //! The caller's memory: outputs and arrays. NULL is an error with the argument's name. Any thread.
 
+use std::ffi::c_char;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -55,6 +56,22 @@ pub unsafe fn slice<'a, T>(pointer: *const T, count: usize, name: &str) -> Resul
     }
     // SAFETY: not NULL, aligned, not larger than memory can be; the rest is the caller's promise.
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+}
+
+/// Writes `text` to the caller's buffer, cut at a character's boundary to what fits, and ended by NUL.
+///
+/// # Safety
+/// `buffer` is NULL or has `size` bytes that may be written.
+pub unsafe fn write_text(text: &str, buffer: *mut c_char, size: usize) {
+    if buffer.is_null() || size == 0 {
+        return;
+    }
+    let cut = text.floor_char_boundary(size - 1);
+    // SAFETY: cut + 1 <= size bytes may be written by the caller's promise; the text is none of the caller's memory.
+    unsafe {
+        buffer.cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), cut);
+        buffer.add(cut).write(0);
+    }
 }
 
 #[cfg(test)]

@@ -215,7 +215,7 @@ pub unsafe extern "C" fn aq_ring_remove_producer(ring: *mut aq_ring, stopped_now
     })
 }
 
-fn write_stopped(out: Option<Out<'_, i32>>, stopped_now: bool) {
+pub(super) fn write_stopped(out: Option<Out<'_, i32>>, stopped_now: bool) {
     if let Some(out) = out {
         out.write(i32::from(stopped_now));
     }
@@ -301,7 +301,7 @@ pub unsafe extern "C" fn aq_ring_space_fd(ring: *const aq_ring, fd: *mut c_int) 
     })
 }
 
-fn descriptor(call: &str, fd: std::io::Result<impl AsRawFd>) -> Result<c_int> {
+pub(super) fn descriptor(call: &str, fd: std::io::Result<impl AsRawFd>) -> Result<c_int> {
     fd.map(|fd| fd.as_raw_fd()).map_err(|reason| Error::io(call, &reason))
 }
 

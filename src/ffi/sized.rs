@@ -98,6 +98,15 @@ pub unsafe fn write<S: SizedStruct>(out: *mut S, value: &S, name: &str) -> Resul
     Ok(Outcome::Done)
 }
 
+/// A yes-or-no field or argument.
+pub fn flag(value: i32, name: &str) -> Result<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Error::invalid(format!("{name} must be 0 or 1 (got {value})"))),
+    }
+}
+
 fn check<S: SizedStruct>(pointer: *const S, struct_size: usize, name: &str) -> Result<()> {
     if pointer.is_null() {
         return Err(Error::invalid(format!("{name} must not be NULL")));

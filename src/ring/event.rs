@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::task::Waker;
 use std::time::Instant;
 
-use super::sync::{self, Condvar, Level, Mutex};
+use super::sync::{self, Condvar, Experience, Level, Mutex, Patience};
 
 /// What is waited for.
 pub(super) trait Condition {
@@ -29,6 +29,8 @@ pub(super) struct Event {
     came: Condvar,
     /// The descriptor, once asked for; created, raised and lowered under the lock. (Visible to the models.)
     pub(super) level: OnceLock<Level>,
+    /// Whether looking before sleeping has paid off.
+    experience: Experience,
 }
 
 struct State {
@@ -44,19 +46,38 @@ impl Event {
             state: Mutex::new(State { wakers: Vec::new(), raised: false }),
             came: Condvar::new(),
             level: OnceLock::new(),
+            experience: Experience::new(),
         }
     }
 
     /// Sleeps unless the condition holds. True: it holds or may hold, try again; false: the deadline has passed.
     pub(super) fn wait(&self, condition: &impl Condition, deadline: Option<Instant>) -> bool {
         let state = self.state.lock();
-        condition.watch() || sync::wait(&self.came, state, deadline).1
+        if condition.watch() {
+            drop(state);
+            sync::moment();
+            return true;
+        }
+        sync::wait(&self.came, state, deadline).1
+    }
+
+    /// Looks for a few microseconds whether there is a chance, as long as that has paid off lately.
+    pub(super) fn spin(&self, deadline: Option<Instant>, chance: impl Fn() -> bool) {
+        let mut patience = Patience::new(&self.experience, deadline);
+        while patience.again() {
+            if chance() {
+                return patience.answered();
+            }
+        }
+        patience.in_vain();
     }
 
     /// Leaves a waker unless the condition holds. False: it holds or may hold, and the waker was not kept.
     pub(super) fn register(&self, condition: &impl Condition, waker: &Waker) -> bool {
         let mut state = self.state.lock();
         if condition.watch() {
+            drop(state);
+            sync::moment();
             return false;
         }
         if !state.wakers.iter().any(|other| other.will_wake(waker)) {

@@ -50,7 +50,7 @@ use error::Error;
 use event::{Condition, Event};
 pub use outcome::{GetError, PutError, Wait};
 use queue::{Moved, NoGet, NoPut, Queue};
-use sync::{AtomicUsize, Ordering, Patience};
+use sync::{AtomicUsize, Ordering};
 
 /// A bounded first-in-first-out ring for any number of putting and getting threads.
 ///
@@ -209,11 +209,19 @@ impl<T: Send> Ring<T> {
     pub fn remove_producer(&self) -> Result<bool, Error> {
         // Relaxed: the count guards no memory; what a producer put is handed over by the items' stamps, and the
         // stop by its own flag.
-        match self.producers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)) {
+        match self.producers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1))
+        {
             Ok(1) => Ok(self.stop()),
             Ok(_) => Ok(false),
             Err(_) => Err(Error::state("producers must be added before they are removed (0 are left)")),
         }
+    }
+
+    /// Takes back an [`add_producer`](Self::add_producer) of which nothing came. Unlike
+    /// [`remove_producer`](Self::remove_producer) it never stops the ring.
+    pub(crate) fn withdraw_producer(&self) {
+        // Relaxed: see `remove_producer`.
+        self.producers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A file descriptor that is readable while [`get`](Self::get) would not wait: there is data, or the ring is
@@ -280,12 +288,7 @@ impl<T: Send> Ring<T> {
     fn put_waiting(&self, mut item: T, wait: Wait) -> Result<(), PutError<T>> {
         let deadline = deadline(wait);
         loop {
-            let mut patience = Patience::new(deadline);
-            while patience.again() {
-                if self.queue.may_push() {
-                    break;
-                }
-            }
+            self.space.spin(deadline, || self.queue.may_push());
             item = match self.try_put(item) {
                 Err(PutError::Full(item)) => item,
                 result => return result,
@@ -304,12 +307,7 @@ impl<T: Send> Ring<T> {
     fn get_waiting(&self, wait: Wait) -> Result<T, GetError> {
         let deadline = deadline(wait);
         loop {
-            let mut patience = Patience::new(deadline);
-            while patience.again() {
-                if self.queue.may_pop() {
-                    break;
-                }
-            }
+            self.data.spin(deadline, || self.queue.may_pop());
             match self.try_get() {
                 Err(GetError::Empty) => {}
                 result => return result,

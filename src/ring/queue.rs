@@ -106,7 +106,10 @@ impl<T> Queue<T> {
         }
         let mut slots = Vec::new();
         slots.try_reserve_exact(capacity).map_err(|_| {
-            Error::new(ErrorKind::NoMemory, format!("no memory for a ring with a capacity of {capacity} items"))
+            Error::new(
+                ErrorKind::NoMemory,
+                format!("no memory for a ring with a capacity of {capacity} items"),
+            )
         })?;
         slots.extend((0..capacity).map(|index| Slot {
             stamp: AtomicUsize::new(index * UNIT),

@@ -89,40 +89,84 @@ mod real {
         }
     }
 
-    /// How long to look at a condition before sleeping for it: going to sleep and being woken costs both sides a
-    /// system call and some 5 to 50 microseconds.
-    pub(in crate::ring) struct Patience {
-        /// Looks so far, 0..=`PAUSES` + `YIELDS`.
-        looks: u32,
-        deadline: Option<Instant>,
+    /// A look said that a move is under way or was itself outdated: a moment before the next one.
+    pub(in crate::ring) fn moment() {
+        std::hint::spin_loop();
     }
 
-    impl Patience {
-        /// Looks with only pauses between them.
-        const PAUSES: u32 = 64;
-        /// Looks with a yield between them: the other side may be waiting for this very core.
-        const YIELDS: u32 = 16;
+    /// What looking before sleeping has been worth on one side of a ring: looks with pauses between them,
+    /// 1..=`Patience::PAUSES`. A hint, written by whoever waited last.
+    pub(in crate::ring) struct Experience(AtomicUsize);
 
-        pub(in crate::ring) fn new(deadline: Option<Instant>) -> Self {
-            Self { looks: 0, deadline }
+    impl Experience {
+        pub(in crate::ring) fn new() -> Self {
+            Self(AtomicUsize::new(Patience::PAUSES))
+        }
+
+        /// The next wait pauses twice as often after one that was answered during its pauses, half as often
+        /// after one that was not: then the other side is slow, or waits for this very core.
+        fn learn(&self, answered: bool) {
+            // Relaxed: a hint. Stored only when it changes, to leave the line with both sides.
+            let looks = self.0.load(Ordering::Relaxed);
+            let next = if answered { looks * 2 } else { looks / 2 }.clamp(1, Patience::PAUSES);
+            if next != looks {
+                self.0.store(next, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// How long to look at a condition before sleeping for it: going to sleep and being woken costs both sides a
+    /// system call and some 5 to 50 microseconds.
+    pub(in crate::ring) struct Patience<'a> {
+        experience: &'a Experience,
+        deadline: Option<Instant>,
+        /// Looks still to come with pauses between them.
+        pauses: usize,
+        /// Looks still to come with a yield between them.
+        yields: usize,
+    }
+
+    impl<'a> Patience<'a> {
+        /// The most looks with only pauses between them: 8 pauses each, a few microseconds in all.
+        const PAUSES: usize = 64;
+        /// Looks with a yield between them, for an other side that waits for this very core.
+        const YIELDS: usize = 16;
+
+        pub(in crate::ring) fn new(experience: &'a Experience, deadline: Option<Instant>) -> Self {
+            // Relaxed: a hint.
+            let pauses = experience.0.load(Ordering::Relaxed);
+            Self { experience, deadline, pauses, yields: Self::YIELDS }
         }
 
         /// Waits a little and says true: look now. False: no more of this, go to sleep.
         #[inline]
         pub(in crate::ring) fn again(&mut self) -> bool {
-            if self.looks < Self::PAUSES {
+            if self.pauses > 0 {
+                self.pauses -= 1;
                 for _ in 0..8 {
                     std::hint::spin_loop();
                 }
-            } else if self.looks < Self::PAUSES + Self::YIELDS
-                && self.deadline.is_none_or(|deadline| Instant::now() < deadline)
-            {
-                std::thread::yield_now();
-            } else {
+                return true;
+            }
+            let late = || self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if self.yields == 0 || late() {
                 return false;
             }
-            self.looks += 1;
+            self.yields -= 1;
+            std::thread::yield_now();
             true
+        }
+
+        /// The last look said yes.
+        #[inline]
+        pub(in crate::ring) fn answered(self) {
+            self.experience.learn(self.yields == Self::YIELDS);
+        }
+
+        /// No look said yes.
+        #[inline]
+        pub(in crate::ring) fn in_vain(self) {
+            self.experience.learn(false);
         }
     }
 }
@@ -192,31 +236,54 @@ mod model {
         }
     }
 
-    pub(in crate::ring) struct Spin;
+    /// Loom would let two spinning threads take turns forever while a third is in the middle of its move. So an
+    /// execution in which one spins for the third time is finished, but starts no others: they would differ from
+    /// those with less spinning in nothing but that.
+    pub(in crate::ring) struct Spin(usize);
 
     impl Spin {
         pub(in crate::ring) fn new() -> Self {
-            Self
+            Self(0)
         }
 
         pub(in crate::ring) fn lost(&mut self) {
-            loom::thread::yield_now();
+            self.stuck();
         }
 
         pub(in crate::ring) fn stuck(&mut self) {
+            self.0 += 1;
+            if self.0 == 3 {
+                loom::skip_branch();
+            }
             loom::thread::yield_now();
+        }
+    }
+
+    pub(in crate::ring) fn moment() {
+        loom::thread::yield_now();
+    }
+
+    pub(in crate::ring) struct Experience;
+
+    impl Experience {
+        pub(in crate::ring) fn new() -> Self {
+            Self
         }
     }
 
     pub(in crate::ring) struct Patience;
 
     impl Patience {
-        pub(in crate::ring) fn new(_deadline: Option<Instant>) -> Self {
+        pub(in crate::ring) fn new(_experience: &Experience, _deadline: Option<Instant>) -> Self {
             Self
         }
 
         pub(in crate::ring) fn again(&mut self) -> bool {
             false
         }
+
+        pub(in crate::ring) fn answered(self) {}
+
+        pub(in crate::ring) fn in_vain(self) {}
     }
 }

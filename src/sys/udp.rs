@@ -129,25 +129,28 @@ impl Batch {
             header.msg_hdr.msg_controllen = size_of_val(&self.controls[0]) as _;
         }
         self.filled = 0;
-        // SAFETY: by the invariant every header points to live memory of the lengths that it states.
-        let received = unsafe {
-            libc::recvmmsg(
-                fd.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                self.headers.len() as u32,
-                libc::MSG_DONTWAIT as _,
-                std::ptr::null_mut(),
-            )
-        };
-        if received < 0 {
-            let error = io::Error::last_os_error();
-            return match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
-                _ => Err(error),
+        loop {
+            // SAFETY: by the invariant every header points to live memory of the lengths that it states.
+            let received = unsafe {
+                libc::recvmmsg(
+                    fd.as_raw_fd(),
+                    self.headers.as_mut_ptr(),
+                    self.headers.len() as u32,
+                    libc::MSG_DONTWAIT as _,
+                    std::ptr::null_mut(),
+                )
             };
+            if received >= 0 {
+                self.filled = received as usize;
+                return Ok(self.filled);
+            }
+            let error = io::Error::last_os_error();
+            match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return Ok(0),
+                _ => return Err(error),
+            }
         }
-        self.filled = received as usize;
-        Ok(self.filled)
     }
 
     /// The `index`-th message of the last [`receive`](Self::receive).

@@ -1,0 +1,294 @@
+//! Heaps into chunks: the consumer end of a chunk stream, run by the stream's worker.
+//!
+//! Where it must wait (no free chunk, data ring full) it keeps the placement that it was about to carry out in `pending`
+//! and is offered the same packet again; the place callback is therefore called once per heap, however often the stream
+//! has to wait.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use parking_lot::Mutex;
+
+use super::guard::JumpGuard;
+use super::item::Chunk;
+use super::place::{ChunkStreamConfig, Place, PlaceRequest, Placement};
+use super::stream::ChunkRing;
+use super::window::{Step, Window};
+use crate::log::Limited;
+use crate::recv::stats::{Batch, Stat};
+use crate::recv::{Begin, Discard, EndReason, HeapHandler};
+use crate::ring::{GetError, PutError};
+use crate::spead::Packet;
+
+/// Where a heap in progress goes. Its chunk may leave the window meanwhile.
+#[derive(Debug)]
+pub struct PlacedHeap {
+    chunk_id: i64,
+    heap_index: usize,
+    heap_offset: usize,
+}
+
+/// Chunks that could not be delivered, kept until the stream is freed.
+pub(super) type Undelivered = Arc<Mutex<Vec<Box<Chunk>>>>;
+
+/// Places heaps in chunks that come from one ring and go to another.
+pub struct ChunkHandler {
+    items: Box<[u64]>,
+    place: Box<dyn Place>,
+    presence_payload_size: usize,
+    stream_id: u64,
+    data: Arc<ChunkRing>,
+    free: Arc<ChunkRing>,
+    undelivered: Undelivered,
+
+    window: Window,
+    guard: JumpGuard,
+    /// Chunks that have left the window and not yet gone to `data`.
+    outbox: VecDeque<Box<Chunk>>,
+    /// The place of the heap whose first packet could not be taken.
+    pending: Option<Placement>,
+    /// The values of `items` in the packet at hand.
+    values: Box<[i64]>,
+    /// What the place callback wrote beside its answer.
+    extra: Box<[u8]>,
+    waker: Waker,
+    closed: bool,
+    out_of_bounds_log: Limited,
+    jump_log: Limited,
+}
+
+impl ChunkHandler {
+    pub(super) fn new(
+        config: ChunkStreamConfig,
+        stream_id: u64,
+        data: Arc<ChunkRing>,
+        free: Arc<ChunkRing>,
+        undelivered: Undelivered,
+    ) -> Self {
+        Self {
+            values: vec![-1; config.items.len()].into(),
+            items: config.items.into(),
+            place: config.place,
+            presence_payload_size: config.packet_presence_payload_size,
+            stream_id,
+            data,
+            free,
+            undelivered,
+            window: Window::new(config.max_chunks),
+            guard: JumpGuard::new(config.max_jump, config.jump_confirm),
+            outbox: VecDeque::new(),
+            pending: None,
+            extra: vec![0; config.max_heap_extra].into(),
+            waker: Waker::noop().clone(),
+            closed: false,
+            out_of_bounds_log: Limited::new("heaps placed outside their chunk"),
+            jump_log: Limited::new("heaps too far ahead to be believed"),
+        }
+    }
+
+    /// Asks the callback where the packet's heap goes.
+    #[inline]
+    fn ask(&mut self, packet: &Packet<'_>, batch: &mut Batch) -> Placement {
+        for (value, &id) in self.values.iter_mut().zip(&self.items) {
+            // Immediate values have at most 56 bits.
+            *value = packet.immediate(id).map_or(-1, |value| value as i64);
+        }
+        self.place.place(&mut PlaceRequest {
+            packet: packet.bytes(),
+            items: &self.values,
+            stats: batch.values(),
+            extra: &mut self.extra,
+        })
+    }
+
+    /// Sends on what has left the window. False if the data ring is full.
+    fn send_ready(&mut self, batch: &mut Batch) -> bool {
+        while let Some(chunk) = self.outbox.pop_front() {
+            match self.data.put_or_wake(chunk, &self.waker) {
+                Ok(()) => batch[Stat::ChunksReady] += 1,
+                Err(PutError::Stopped(chunk)) => {
+                    self.closed = true;
+                    self.keep(chunk, batch);
+                }
+                Err(PutError::Full(chunk) | PutError::TimedOut(chunk)) => {
+                    self.outbox.push_front(chunk);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn keep(&mut self, chunk: Box<Chunk>, batch: &mut Batch) {
+        batch[Stat::ChunksUndelivered] += 1;
+        self.undelivered.lock().push(chunk);
+    }
+
+    /// Moves the window so that the chunk is inside. An error is how the heap begins instead.
+    fn move_window(&mut self, id: i64, batch: &mut Batch) -> Result<(), Begin<PlacedHeap>> {
+        loop {
+            match self.window.step(id) {
+                Step::Inside => return Ok(()),
+                Step::Behind => return Err(Begin::Discarded(Discard::TooOld)),
+                Step::Leave(chunk) => self.outbox.push_back(chunk),
+                Step::Enter(id) => {
+                    if !self.send_ready(batch) {
+                        return Err(Begin::Blocked);
+                    }
+                    match self.free.get_or_wake(&self.waker) {
+                        Ok(mut chunk) => {
+                            chunk.id = id;
+                            chunk.stream_id = self.stream_id;
+                            self.window.enter(chunk);
+                        }
+                        Err(GetError::Stopped) => {
+                            self.closed = true;
+                            return Err(Begin::Discarded(Discard::AfterStop));
+                        }
+                        Err(GetError::Empty | GetError::TimedOut) => return Err(Begin::Blocked),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a placement is checked against beside the chunk.
+struct Limits {
+    presence_payload_size: usize,
+    max_heap_extra: usize,
+}
+
+impl Limits {
+    /// Whether a heap placed like this stays within its chunk, as far as that can be said beforehand. Without a heap length
+    /// that is where it starts; each of its packets is checked as it comes.
+    #[inline]
+    fn allow(&self, chunk: &Chunk, placement: &Placement, heap_length: Option<u64>) -> bool {
+        let within = |start: usize, len: u64, size: usize| {
+            (start as u64).checked_add(len).is_some_and(|end| end <= size as u64)
+        };
+        let length = heap_length.unwrap_or(0);
+        let flags = match self.presence_payload_size as u64 {
+            0 => 1,
+            size => length.div_ceil(size).max(1),
+        };
+        within(placement.heap_offset, length, chunk.data.len())
+            && within(placement.heap_index, flags, chunk.present.len())
+            && placement.extra_size <= self.max_heap_extra
+            && within(placement.extra_offset, placement.extra_size as u64, chunk.extra.len())
+    }
+}
+
+impl HeapHandler for ChunkHandler {
+    type Heap = PlacedHeap;
+
+    fn attach(&mut self, waker: &Waker) {
+        self.waker = waker.clone();
+    }
+
+    #[inline]
+    fn begin(&mut self, packet: &Packet<'_>, batch: &mut Batch) -> Begin<PlacedHeap> {
+        let placement = match self.pending.take() {
+            Some(placement) => placement,
+            None => {
+                let placement = self.ask(packet, batch);
+                if placement.chunk_id < 0 {
+                    return Begin::Discarded(Discard::Rejected);
+                }
+                let distance = self.window.distance(placement.chunk_id);
+                if !self.guard.allows(placement.chunk_id, distance) {
+                    self.jump_log.note(|| format!("chunk {}, {distance} ahead", placement.chunk_id));
+                    return Begin::Discarded(Discard::JumpRejected);
+                }
+                placement
+            }
+        };
+        let Placement { chunk_id, heap_index, heap_offset, extra_offset, extra_size } = placement;
+        match self.move_window(chunk_id, batch) {
+            Ok(()) => {}
+            Err(begin) => {
+                if let Begin::Blocked = begin {
+                    self.pending = Some(placement);
+                }
+                return begin;
+            }
+        }
+        let limits = Limits { presence_payload_size: self.presence_payload_size, max_heap_extra: self.extra.len() };
+        let Some(chunk) = self.window.get(chunk_id) else { return Begin::Discarded(Discard::TooOld) };
+        if !limits.allow(chunk, &placement, packet.heap_length()) {
+            self.out_of_bounds_log.note(|| {
+                format!(
+                    "{placement:?} of a heap of {} bytes, in a chunk of {} bytes with {} flags and {} extra bytes",
+                    packet.heap_length().map_or("unknown".into(), |length| length.to_string()),
+                    chunk.data.len(),
+                    chunk.present.len(),
+                    chunk.extra.len()
+                )
+            });
+            return Begin::Discarded(Discard::OutOfBounds);
+        }
+        let written = chunk.extra.write(extra_offset, &self.extra[..extra_size]);
+        debug_assert!(written, "checked above");
+        Begin::Placed(PlacedHeap { chunk_id, heap_index, heap_offset })
+    }
+
+    #[inline]
+    fn write(&mut self, heap: &PlacedHeap, packet: &Packet<'_>, _: &mut Batch) -> Result<(), Discard> {
+        let Some(chunk) = self.window.get(heap.chunk_id) else { return Err(Discard::TooOld) };
+        // Both have at most 56 bits more than an address has, at most: saturation means "outside", which `write` refuses.
+        let payload_offset = usize::try_from(packet.payload_offset()).unwrap_or(usize::MAX);
+        let offset = heap.heap_offset.saturating_add(payload_offset);
+        let written = chunk.data.write(offset, packet.payload())
+            && (self.presence_payload_size == 0
+                || chunk
+                    .present
+                    .write(heap.heap_index.saturating_add(payload_offset / self.presence_payload_size), &[1]));
+        if !written {
+            // Only a heap that does not tell its length gets here: the others were checked when they began.
+            self.out_of_bounds_log.note(|| {
+                format!("heap {} has payload at {payload_offset}, placed at {}", packet.heap_cnt(), heap.heap_offset)
+            });
+            return Err(Discard::OutOfBounds);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn complete(&mut self, heap: PlacedHeap, _: &mut Batch) {
+        if self.presence_payload_size == 0
+            && let Some(chunk) = self.window.get(heap.chunk_id)
+        {
+            let written = chunk.present.write(heap.heap_index, &[1]);
+            debug_assert!(written, "checked when the heap began");
+        }
+    }
+
+    fn incomplete(&mut self, _: PlacedHeap, _: &mut Batch) {
+        // What came of it stays in the chunk; its flag stays 0.
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn flush(&mut self, batch: &mut Batch) -> bool {
+        self.outbox.extend(self.window.drain());
+        self.send_ready(batch)
+    }
+
+    fn close(&mut self, reason: &EndReason, batch: &mut Batch) {
+        while let Some(chunk) = self.outbox.pop_front() {
+            self.keep(chunk, batch);
+        }
+        if let EndReason::User = reason {
+            self.data.stop();
+            self.free.stop();
+        } else {
+            // The stream is one of the data ring's producers by its construction.
+            let _ = self.data.remove_producer();
+        }
+        self.out_of_bounds_log.summarise();
+        self.jump_log.summarise();
+    }
+}

@@ -1,0 +1,230 @@
+//! Readers
+//!
+//! Readers bring packets to a stream: from a UDP socket, a capture file, memory. A stream may have several, of any kind,
+//! and it ends when the last of them has ended; add them all before aq_recv_stream_start() (explicit_start) if one may
+//! end before the next is added. A reader never blocks its worker: when the stream must wait for its consumer, it pauses.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use super::callback::{User, aq_user_free_fn};
+use super::guard::{Outcome, guard};
+use super::handle;
+use super::memory::caller_buffer;
+use super::pointer::Out;
+use super::recv::{ReceivingStream, aq_recv_stream};
+use super::sized::{self, SizedStruct};
+use super::status::aq_status;
+use super::text;
+use crate::error::{Error, ErrorKind, Result};
+use crate::recv::reader::{BufferReader, Reader, UdpConfig, UdpReader};
+
+/// Adds a reader and takes down its port, under one lock so that their order is the same.
+fn add(stream: &ReceivingStream, reader: Box<dyn Reader>, port: u16) -> Result<Outcome> {
+    let mut ports = stream.ports.lock();
+    if !stream.stream().add_reader(reader)? {
+        return Ok(Outcome::Stopped);
+    }
+    ports.push(port);
+    Ok(Outcome::Done)
+}
+
+/// Reads packets that stand back to back in memory.
+///
+/// A malformed packet ends the reader with an error, as nobody can know where the next one starts.
+///
+/// @param stream the stream
+/// @param data the packets; they must not change until release is called
+/// @param size bytes at data
+/// @param release called once with user when the data is not needed any more, by any thread, also on an error; or NULL, then
+///     the data must stay valid until the stream has ended
+/// @param user passed to release
+/// @return AQ_OK; AQ_STOPPED when the stream has ended already; AQ_E_INVALID when data is NULL and size is not 0
+///
+/// Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_recv_stream_add_buffer_reader(
+    stream: *mut aq_recv_stream,
+    data: *const c_void,
+    size: usize,
+    release: aq_user_free_fn,
+    user: *mut c_void,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: release may be called once with user by the caller's contract.
+        let owner = Arc::new(unsafe { User::new(user, release) });
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let stream = unsafe { handle::borrow(stream, "stream") }?;
+        // SAFETY: size bytes, unchanged until release, by the caller's contract; the reader only reads.
+        let reader = unsafe { BufferReader::new(caller_buffer(data.cast_mut(), size, "data", owner)?) };
+        add(&stream, Box::new(reader), 0)
+    })
+}
+
+/// Reads the UDP datagrams of a capture file (pcap or pcapng; Ethernet with VLAN tags, Linux cooked, loopback or raw IP)
+/// as fast as the stream takes them.
+///
+/// Frames that are not UDP, fragments of IP packets and frames cut short by the capture are counted (not_udp, fragment,
+/// truncated). A broken file ends the reader with an error that names the record and its place.
+///
+/// @param stream the stream
+/// @param path the file
+/// @param filter which packets, in tcpdump's language, for example "udp dst port 7148"; NULL for all
+/// @return AQ_OK; AQ_STOPPED when the stream has ended already; AQ_E_IO when the file cannot be opened; AQ_E_FORMAT or
+///     AQ_E_TRUNCATED when it is no capture file; AQ_E_INVALID when the filter has an error; AQ_E_UNSUPPORTED for other link
+///     types, or without the feature "pcap"
+///
+/// Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_recv_stream_add_pcap_reader(
+    stream: *mut aq_recv_stream,
+    path: *const c_char,
+    filter: *const c_char,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let stream = unsafe { handle::borrow(stream, "stream") }?;
+        // SAFETY: NULL or C texts by the caller's contract.
+        let (path, filter) = unsafe { (text::path(path, "path")?, text::optional(filter, "filter")?) };
+        add(&stream, pcap_reader(path, filter)?, 0)
+    })
+}
+
+#[cfg(feature = "pcap")]
+fn pcap_reader(path: &std::path::Path, filter: Option<&str>) -> Result<Box<dyn Reader>> {
+    Ok(Box::new(crate::recv::reader::PcapReader::open(path, filter)?))
+}
+
+#[cfg(not(feature = "pcap"))]
+fn pcap_reader(_: &std::path::Path, _: Option<&str>) -> Result<Box<dyn Reader>> {
+    let reason = "capture files: this build is without the feature \"pcap\"";
+    Err(Error::new(ErrorKind::Unsupported, reason))
+}
+
+/// Where and how to receive datagrams. Fill it with aq_udp_reader_config_init() first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct aq_udp_reader_config {
+    /// Set by aq_udp_reader_config_init().
+    pub struct_size: usize,
+    /// Address or name to bind to; NULL or "" (default) for all IPv4 addresses, "::" for all IPv6 and IPv4 addresses. A
+    /// multicast group is joined on the interface that the system chooses.
+    pub host: *const c_char,
+    /// Longest packet to accept, in bytes: 1 .. 65535; 9200 by default. Longer ones are counted as truncated.
+    pub max_size: usize,
+    /// The socket's receive buffer in bytes; 8 MiB by default, 0 leaves the system's. If the kernel grants less, that is
+    /// logged as a warning.
+    pub buffer_size: usize,
+    /// A bound UDP socket to use; host and port are then ignored. It is duplicated: the caller's stays the caller's, but both
+    /// become non-blocking. -1 (default) for none.
+    pub socket_fd: c_int,
+    /// Port to bind to; 0 (default) lets the system choose, see aq_recv_stream_reader_port().
+    pub port: u16,
+    /// 0.
+    pub reserved: u16,
+}
+
+// SAFETY: integers and a pointer; an int and two u16 fill the last 8 bytes.
+unsafe impl SizedStruct for aq_udp_reader_config {
+    const NAME: &'static str = "aq_udp_reader_config";
+    const FIRST_SIZE: usize = 40;
+    const DEFAULT: Self = Self {
+        struct_size: 0,
+        host: std::ptr::null(),
+        max_size: 9200,
+        buffer_size: 8 << 20,
+        socket_fd: -1,
+        port: 0,
+        reserved: 0,
+    };
+}
+
+/// Writes the defaults.
+///
+/// @param config the struct
+/// @param struct_size sizeof *config
+/// @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_udp_reader_config_init(
+    config: *mut aq_udp_reader_config,
+    struct_size: usize,
+) -> aq_status {
+    // SAFETY: NULL or struct_size writable bytes by the caller's contract.
+    guard(|| unsafe { sized::init(config, struct_size, "config") })
+}
+
+/// Reads packets from a UDP socket, many at a time, with generic receive offload where the kernel has it.
+///
+/// What the kernel drops because nobody fetched it in time is counted in kernel_drops.
+///
+/// @param stream the stream
+/// @param config where and how; copied
+/// @return AQ_OK; AQ_STOPPED when the stream has ended already; AQ_E_INVALID; AQ_E_IO when the host is unknown, the address is
+///     in use, or the system refuses otherwise: aq_last_error() names the address and the reason
+///
+/// Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+///
+/// ```c
+/// aq_udp_reader_config udp;
+/// aq_udp_reader_config_init(&udp, sizeof udp);
+/// udp.host = "0.0.0.0";
+/// udp.port = 7148;
+/// if (aq_recv_stream_add_udp_reader(stream, &udp) != AQ_OK)
+///     fprintf(stderr, "%s\n", aq_last_error());
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
+    stream: *mut aq_recv_stream,
+    config: *const aq_udp_reader_config,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let stream = unsafe { handle::borrow(stream, "stream") }?;
+        // SAFETY: NULL or a struct of its struct_size by the caller's contract.
+        let c = unsafe { sized::read(config, "config") }?;
+        // SAFETY: NULL or a C text by the contract of the struct.
+        let host = unsafe { text::optional(c.host, "host") }?.unwrap_or_default().to_owned();
+        let socket = match c.socket_fd {
+            -1 => None,
+            fd if fd < 0 => return Err(Error::invalid(format!("socket_fd must be -1 or a descriptor (got {fd})"))),
+            // SAFETY: borrowed only for the duplication, which fails on what is not an open descriptor.
+            fd => Some(unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned().map_err(|e| {
+                Error::io(format_args!("socket_fd: duplicating descriptor {fd}"), &e)
+            })?),
+        };
+        let config = UdpConfig { host, port: c.port, max_size: c.max_size, buffer_size: c.buffer_size, socket };
+        let reader = UdpReader::new(config)?;
+        let port = reader.port();
+        add(&stream, Box::new(reader), port)
+    })
+}
+
+/// The port that a reader is bound to.
+///
+/// @param stream the stream
+/// @param reader the reader: 0 for the first that was added to the stream, 1 for the second …
+/// @param port receives the port
+/// @return AQ_OK; AQ_E_NOT_FOUND when there is no such reader, or it has no port
+///
+/// Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_recv_stream_reader_port(
+    stream: *const aq_recv_stream,
+    reader: usize,
+    port: *mut u16,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let stream = unsafe { handle::borrow(stream, "stream") }?;
+        // SAFETY: NULL or writable by the caller's contract.
+        let out = unsafe { Out::new(port, "port") }?;
+        let found = stream.ports.lock().get(reader).copied().filter(|&port| port != 0);
+        out.write(found.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("reader: the stream's reader {reader} has no port, or does not exist"))
+        })?);
+        Ok(Outcome::Done)
+    })
+}

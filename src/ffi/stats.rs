@@ -1,0 +1,255 @@
+//! Statistics
+//!
+//! The ledger of a stream: every packet ends in exactly one counter, and every heap too.
+//!
+//!     packets = packets_delivered + packets_incomplete + packets_control + packets_pending
+//!             + all discards, from truncated to not_udp
+//!     heaps   = complete_heaps + incomplete_heaps_evicted + incomplete_heaps_flushed
+//!             + too_old_heaps + rejected_heaps + place_out_of_bounds_heaps + jump_rejected_heaps + after_stop_heaps
+//!
+//! Both hold in every snapshot; packets_pending is 0 once the stream has ended. Counters only grow; they are published
+//! once per batch of packets, and reading them is cheap.
+
+use super::sized::{self, SizedStruct};
+use super::status::aq_status;
+use super::guard::guard;
+use crate::recv::stats::{Snapshot, Stat};
+
+/// The statistics of a stream at one moment. Initialise it with aq_recv_stats_init() first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct aq_recv_stats {
+    /// Set by aq_recv_stats_init().
+    pub struct_size: usize,
+    /// 1 if the two sums above hold, else 0 (a bug).
+    pub ledger_closed: u64,
+    /// Heaps that ended: complete, incomplete or discarded. The heap with the stop item is not among them.
+    pub heaps: u64,
+    /// Incomplete heaps that had to make room for newer ones.
+    pub incomplete_heaps_evicted: u64,
+    /// Incomplete heaps left when the stream ended.
+    pub incomplete_heaps_flushed: u64,
+    /// Packets received, whatever became of them.
+    pub packets: u64,
+    /// Batches in which they came.
+    pub batches: u64,
+    /// How often the stream had to wait for its consumer (a full data ring, an empty free ring).
+    pub worker_blocked: u64,
+    /// Packets in the largest batch.
+    pub max_batch: u64,
+    /// Heaps that came whole in one packet.
+    pub single_packet_heaps: u64,
+    /// Table entries looked at to find packets' heaps.
+    pub search_dist: u64,
+    /// Heaps received in full and put where they belong.
+    pub complete_heaps: u64,
+    /// Heaps behind the window of chunks, or whose chunk left it before their last packet came.
+    pub too_old_heaps: u64,
+    /// Heaps that the place callback refused.
+    pub rejected_heaps: u64,
+    /// Heaps that the place callback put outside their chunk.
+    pub place_out_of_bounds_heaps: u64,
+    /// Heaps so far ahead that they were taken for an error.
+    pub jump_rejected_heaps: u64,
+    /// Heaps that came when there was no longer anywhere to put them: the rings had been stopped.
+    pub after_stop_heaps: u64,
+    /// Heaps of which only packets without their beginning came (in-order mode). They never started, so they are not
+    /// among `heaps`.
+    pub heaps_lost_start: u64,
+    /// Packets of complete heaps.
+    pub packets_delivered: u64,
+    /// Packets of incomplete heaps that were evicted or flushed.
+    pub packets_incomplete: u64,
+    /// Packets with the stop item, which end the stream.
+    pub packets_control: u64,
+    /// Packets of heaps in progress.
+    pub packets_pending: u64,
+    /// Datagrams longer than `max_size`, or cut by a capture's snapshot length.
+    pub truncated: u64,
+    /// Shorter than a header.
+    pub malformed_too_short: u64,
+    /// Not SPEAD.
+    pub malformed_bad_magic: u64,
+    /// Not version 4.
+    pub malformed_bad_version: u64,
+    /// Widths of identifier and address that do not make up 64 bits.
+    pub malformed_bad_widths: u64,
+    /// More item pointers than fit in the packet.
+    pub malformed_items_overflow: u64,
+    /// No heap number.
+    pub malformed_no_heap_cnt: u64,
+    /// No payload offset.
+    pub malformed_no_payload_offset: u64,
+    /// No payload length.
+    pub malformed_no_payload_length: u64,
+    /// A payload longer than the packet.
+    pub malformed_payload_overflow: u64,
+    /// A payload that ends beyond its heap.
+    pub malformed_heap_overflow: u64,
+    /// An item beyond the heap's length.
+    pub malformed_item_beyond_heap: u64,
+    /// No heap length, where `allow_unsized_heaps` is off.
+    pub no_heap_length: u64,
+    /// Not the next packet of its heap, in in-order mode.
+    pub out_of_order: u64,
+    /// Received before, or of a heap that is complete already.
+    pub duplicate: u64,
+    /// Received before in part.
+    pub overlap: u64,
+    /// At odds with earlier packets of its heap about length or flavour.
+    pub inconsistent: u64,
+    /// Would break its heap into more pieces than are kept track of.
+    pub too_fragmented: u64,
+    /// Packets of `too_old_heaps`.
+    pub too_old: u64,
+    /// Packets of `rejected_heaps`.
+    pub place_rejected: u64,
+    /// Packets of `place_out_of_bounds_heaps`.
+    pub place_out_of_bounds: u64,
+    /// Packets of `jump_rejected_heaps`.
+    pub jump_rejected: u64,
+    /// Packets that came too late for a stream that had ended.
+    pub after_stop: u64,
+    /// Captured frames with a fragment of an IP packet.
+    pub fragment: u64,
+    /// Captured frames that carry no UDP datagram, or one whose lengths contradict each other.
+    pub not_udp: u64,
+    /// Datagrams that the kernel dropped because nobody fetched them in time.
+    pub kernel_drops: u64,
+    /// Bytes of payload in complete heaps.
+    pub bytes_delivered: u64,
+    /// Chunks given to the consumer.
+    pub chunks_ready: u64,
+    /// Chunks with data that could not be given to the consumer at shutdown.
+    pub chunks_undelivered: u64,
+}
+
+// SAFETY: a usize and u64s.
+unsafe impl SizedStruct for aq_recv_stats {
+    const NAME: &'static str = "aq_recv_stats";
+    const FIRST_SIZE: usize = 8 * 51;
+    const DEFAULT: Self = Self {
+        struct_size: 0,
+        ledger_closed: 0,
+        heaps: 0,
+        incomplete_heaps_evicted: 0,
+        incomplete_heaps_flushed: 0,
+        packets: 0,
+        batches: 0,
+        worker_blocked: 0,
+        max_batch: 0,
+        single_packet_heaps: 0,
+        search_dist: 0,
+        complete_heaps: 0,
+        too_old_heaps: 0,
+        rejected_heaps: 0,
+        place_out_of_bounds_heaps: 0,
+        jump_rejected_heaps: 0,
+        after_stop_heaps: 0,
+        heaps_lost_start: 0,
+        packets_delivered: 0,
+        packets_incomplete: 0,
+        packets_control: 0,
+        packets_pending: 0,
+        truncated: 0,
+        malformed_too_short: 0,
+        malformed_bad_magic: 0,
+        malformed_bad_version: 0,
+        malformed_bad_widths: 0,
+        malformed_items_overflow: 0,
+        malformed_no_heap_cnt: 0,
+        malformed_no_payload_offset: 0,
+        malformed_no_payload_length: 0,
+        malformed_payload_overflow: 0,
+        malformed_heap_overflow: 0,
+        malformed_item_beyond_heap: 0,
+        no_heap_length: 0,
+        out_of_order: 0,
+        duplicate: 0,
+        overlap: 0,
+        inconsistent: 0,
+        too_fragmented: 0,
+        too_old: 0,
+        place_rejected: 0,
+        place_out_of_bounds: 0,
+        jump_rejected: 0,
+        after_stop: 0,
+        fragment: 0,
+        not_udp: 0,
+        kernel_drops: 0,
+        bytes_delivered: 0,
+        chunks_ready: 0,
+        chunks_undelivered: 0,
+    };
+}
+
+impl From<&Snapshot> for aq_recv_stats {
+    fn from(s: &Snapshot) -> Self {
+        Self {
+            struct_size: 0,
+            ledger_closed: s.ledger_closes().into(),
+            heaps: s[Stat::Heaps],
+            incomplete_heaps_evicted: s[Stat::IncompleteHeapsEvicted],
+            incomplete_heaps_flushed: s[Stat::IncompleteHeapsFlushed],
+            packets: s[Stat::Packets],
+            batches: s[Stat::Batches],
+            worker_blocked: s[Stat::WorkerBlocked],
+            max_batch: s[Stat::MaxBatch],
+            single_packet_heaps: s[Stat::SinglePacketHeaps],
+            search_dist: s[Stat::SearchDist],
+            complete_heaps: s[Stat::CompleteHeaps],
+            too_old_heaps: s[Stat::TooOldHeaps],
+            rejected_heaps: s[Stat::RejectedHeaps],
+            place_out_of_bounds_heaps: s[Stat::OutOfBoundsHeaps],
+            jump_rejected_heaps: s[Stat::JumpRejectedHeaps],
+            after_stop_heaps: s[Stat::AfterStopHeaps],
+            heaps_lost_start: s[Stat::HeapsLostStart],
+            packets_delivered: s[Stat::PacketsDelivered],
+            packets_incomplete: s[Stat::PacketsIncomplete],
+            packets_control: s[Stat::PacketsControl],
+            packets_pending: s[Stat::PacketsPending],
+            truncated: s[Stat::Truncated],
+            malformed_too_short: s[Stat::MalformedTooShort],
+            malformed_bad_magic: s[Stat::MalformedBadMagic],
+            malformed_bad_version: s[Stat::MalformedBadVersion],
+            malformed_bad_widths: s[Stat::MalformedBadWidths],
+            malformed_items_overflow: s[Stat::MalformedItemsOverflow],
+            malformed_no_heap_cnt: s[Stat::MalformedNoHeapCnt],
+            malformed_no_payload_offset: s[Stat::MalformedNoPayloadOffset],
+            malformed_no_payload_length: s[Stat::MalformedNoPayloadLength],
+            malformed_payload_overflow: s[Stat::MalformedPayloadOverflow],
+            malformed_heap_overflow: s[Stat::MalformedHeapOverflow],
+            malformed_item_beyond_heap: s[Stat::MalformedItemBeyondHeap],
+            no_heap_length: s[Stat::Unsized],
+            out_of_order: s[Stat::OutOfOrder],
+            duplicate: s[Stat::Duplicate],
+            overlap: s[Stat::Overlap],
+            inconsistent: s[Stat::Inconsistent],
+            too_fragmented: s[Stat::TooFragmented],
+            too_old: s[Stat::PacketsTooOld],
+            place_rejected: s[Stat::PacketsRejected],
+            place_out_of_bounds: s[Stat::PacketsOutOfBounds],
+            jump_rejected: s[Stat::PacketsJumpRejected],
+            after_stop: s[Stat::PacketsAfterStop],
+            fragment: s[Stat::Fragment],
+            not_udp: s[Stat::NotUdp],
+            kernel_drops: s[Stat::KernelDrops],
+            bytes_delivered: s[Stat::BytesDelivered],
+            chunks_ready: s[Stat::ChunksReady],
+            chunks_undelivered: s[Stat::ChunksUndelivered],
+        }
+    }
+}
+
+/// Writes zeros, and the struct's size, without which it cannot be filled.
+///
+/// @param stats the struct
+/// @param struct_size sizeof *stats
+/// @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_recv_stats_init(stats: *mut aq_recv_stats, struct_size: usize) -> aq_status {
+    // SAFETY: NULL or struct_size writable bytes by the caller's contract.
+    guard(|| unsafe { sized::init(stats, struct_size, "stats") })
+}

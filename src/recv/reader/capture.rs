@@ -1,0 +1,77 @@
+//! Packets from a capture file, as fast as they can be taken.
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use super::pcap::{PcapFile, Skip};
+use super::{Leftover, Polled, Reader};
+use crate::error::Result;
+use crate::recv::assembly::{Flow, PacketSink};
+use crate::recv::stats::Stat;
+
+/// Records read per poll, before other tasks get their turn.
+const BATCH: usize = 256;
+
+/// Reads the UDP payloads of a capture file.
+pub struct PcapReader {
+    file: PcapFile,
+    /// A payload that was not taken, while `is_held`. The file's own copy is gone once the next is read.
+    held: Vec<u8>,
+    is_held: bool,
+}
+
+impl PcapReader {
+    /// Opens a capture file; `filter` is in the language of tcpdump.
+    pub fn open(path: &Path, filter: Option<&str>) -> Result<Self> {
+        Ok(Self { file: PcapFile::open(path, filter)?, held: Vec::new(), is_held: false })
+    }
+}
+
+fn reason(skip: Skip) -> Stat {
+    match skip {
+        Skip::Fragment => Stat::Fragment,
+        Skip::Truncated => Stat::Truncated,
+        Skip::NotUdp | Skip::BadLength => Stat::NotUdp,
+    }
+}
+
+impl Reader for PcapReader {
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn poll(&mut self, sink: &mut dyn PacketSink) -> Polled {
+        if self.is_held {
+            match sink.packet(&self.held) {
+                Flow::Taken => self.is_held = false,
+                Flow::Blocked | Flow::Ended => return Polled::Blocked,
+            }
+        }
+        for _ in 0..BATCH {
+            if sink.ended() {
+                return Polled::Blocked;
+            }
+            let payload = match self.file.next() {
+                Ok(Some(record)) => record.payload,
+                Ok(None) => return Polled::Ended,
+                Err(error) => return Polled::Failed(error),
+            };
+            match payload {
+                Ok(payload) => {
+                    if sink.packet(payload) != Flow::Taken {
+                        self.held.clear();
+                        self.held.extend_from_slice(payload);
+                        self.is_held = true;
+                        return Polled::Blocked;
+                    }
+                }
+                Err(skip) => sink.discard(reason(skip)),
+            }
+        }
+        Polled::More
+    }
+
+    fn leftover(&mut self) -> Leftover {
+        Leftover { packets: std::mem::take(&mut self.is_held).into(), kernel_drops: 0 }
+    }
+}

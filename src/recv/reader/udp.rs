@@ -1,0 +1,207 @@
+//! Packets from a UDP socket.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{Leftover, Polled, Reader};
+use crate::error::{Error, ErrorKind, Result};
+use crate::recv::assembly::{Flow, PacketSink};
+use crate::recv::stats::Stat;
+use crate::sys::udp::{self, Batch};
+
+/// Messages fetched by one system call.
+const BATCH: usize = 64;
+
+/// Where and how to receive datagrams.
+#[derive(Debug)]
+pub struct UdpConfig {
+    /// Address or name to bind to; empty for all IPv4 addresses. A multicast group is joined on the interface that the
+    /// system chooses.
+    pub host: String,
+    /// Port; 0 lets the system choose.
+    pub port: u16,
+    /// Longest packet to accept, in bytes: 1 to 65535; longer ones are counted as truncated.
+    pub max_size: usize,
+    /// The socket's receive buffer in bytes; 0 leaves the system's default.
+    pub buffer_size: usize,
+    /// A bound socket to use instead; `host` and `port` are then ignored.
+    pub socket: Option<OwnedFd>,
+}
+
+impl Default for UdpConfig {
+    fn default() -> Self {
+        Self { host: String::new(), port: 0, max_size: 9200, buffer_size: 8 << 20, socket: None }
+    }
+}
+
+/// Reads packets from a UDP socket.
+pub struct UdpReader {
+    socket: Socket,
+    port: u16,
+    batch: Batch,
+    max_size: usize,
+    /// Messages in `batch`, and the one to look at next.
+    filled: usize,
+    message: usize,
+    /// Offset in that message of the datagram to offer next.
+    offset: usize,
+    /// The kernel's drop counter as last reported, modulo 2^32; `None` where the kernel has no such counter.
+    drops: Option<u32>,
+}
+
+fn resolve(host: &str, port: u16) -> Result<SocketAddr> {
+    if host.is_empty() {
+        return Ok((Ipv4Addr::UNSPECIFIED, port).into());
+    }
+    (host, port)
+        .to_socket_addrs()
+        .map_err(|e| Error::io(format_args!("udp reader: resolving host {host:?}"), &e))?
+        .next()
+        .ok_or_else(|| Error::new(ErrorKind::Io, format!("udp reader: host {host:?} has no address")))
+}
+
+fn bind(address: SocketAddr) -> Result<Socket> {
+    let fail = |call: &'static str| move |e: std::io::Error| Error::io(format_args!("udp reader: {call} {address}"), &e);
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
+        .map_err(fail("a socket for"))?;
+    if address.ip().is_multicast() {
+        // Several programs on a host may listen to one group.
+        socket.set_reuse_address(true).map_err(fail("SO_REUSEADDR for"))?;
+    }
+    socket.bind(&address.into()).map_err(fail("bind to"))?;
+    match address.ip() {
+        IpAddr::V4(group) if group.is_multicast() => {
+            socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED).map_err(fail("joining"))?;
+        }
+        IpAddr::V6(group) if group.is_multicast() => {
+            socket.join_multicast_v6(&group, 0).map_err(fail("joining"))?;
+        }
+        _ => {}
+    }
+    Ok(socket)
+}
+
+/// Asks for a receive buffer; a kernel that grants less is worth a warning, not an error.
+fn set_buffer_size(socket: &Socket, size: usize) {
+    let result = udp::set_receive_buffer(socket.as_fd(), size).and_then(|()| socket.recv_buffer_size());
+    match result {
+        // Linux doubles what it is asked for, for its own bookkeeping, and tells the double.
+        Ok(granted) if granted / 2 >= size => {}
+        Ok(granted) => log::warn!(
+            "udp reader: asked for a receive buffer of {size} bytes, the kernel grants {}; \
+             raise it with: sysctl net.core.rmem_max={size}",
+            granted / 2
+        ),
+        Err(error) => log::warn!("udp reader: the receive buffer cannot be set to {size} bytes: {error}"),
+    }
+}
+
+impl UdpReader {
+    /// Binds a socket as `config` says.
+    pub fn new(config: UdpConfig) -> Result<Self> {
+        let UdpConfig { host, port, max_size, buffer_size, socket } = config;
+        if !(1..=65_535).contains(&max_size) {
+            return Err(Error::invalid(format!("max_size must be between 1 and 65535 (got {max_size})")));
+        }
+        let socket = match socket {
+            Some(fd) => Socket::from(fd),
+            None => bind(resolve(&host, port)?)?,
+        };
+        let own = |call: &'static str| move |e: std::io::Error| Error::io(format_args!("udp reader: {call}"), &e);
+        if socket.r#type().map_err(own("getsockopt SO_TYPE"))? != Type::DGRAM {
+            return Err(Error::invalid("socket_fd must be a datagram socket"));
+        }
+        socket.set_nonblocking(true).map_err(own("O_NONBLOCK"))?;
+        let address = socket.local_addr().map_err(own("getsockname"))?;
+        let port = address
+            .as_socket()
+            .ok_or_else(|| Error::invalid("socket_fd must be an IPv4 or IPv6 socket"))?
+            .port();
+        if buffer_size > 0 {
+            set_buffer_size(&socket, buffer_size);
+        }
+        let gro = udp::enable_gro(socket.as_fd());
+        let drops = if udp::enable_drop_count(socket.as_fd()) { udp::drop_count(socket.as_fd()) } else { None };
+        let batch = Batch::new(BATCH, max_size, gro).map_err(own("mapping receive buffers"))?;
+        Ok(Self { socket, port, batch, max_size, filled: 0, message: 0, offset: 0, drops })
+    }
+
+    /// The port that the socket is bound to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Offers what the batch still holds. False if the stream would not take it.
+    fn offer(&mut self, sink: &mut dyn PacketSink) -> bool {
+        while self.message < self.filled {
+            let message = self.batch.message(self.message);
+            if self.offset == 0
+                && let (Some(now), Some(before)) = (message.drops, self.drops)
+            {
+                sink.kernel_drops(now.wrapping_sub(before).into());
+                self.drops = Some(now);
+            }
+            // A datagram of no bytes is a (malformed) packet too: hence at least one turn per message.
+            loop {
+                let end = message.data.len().min(self.offset + message.segment);
+                let datagram = &message.data[self.offset..end];
+                if message.truncated || datagram.len() > self.max_size {
+                    sink.discard(Stat::Truncated);
+                } else if sink.packet(datagram) != Flow::Taken {
+                    return false;
+                }
+                self.offset = end;
+                if end == message.data.len() {
+                    break;
+                }
+            }
+            self.message += 1;
+            self.offset = 0;
+        }
+        true
+    }
+}
+
+impl Reader for UdpReader {
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.socket.as_fd())
+    }
+
+    fn poll(&mut self, sink: &mut dyn PacketSink) -> Polled {
+        if !self.offer(sink) {
+            return Polled::Blocked;
+        }
+        match self.batch.receive(self.socket.as_fd()) {
+            Ok(received) => {
+                (self.filled, self.message, self.offset) = (received, 0, 0);
+                if !self.offer(sink) {
+                    return Polled::Blocked;
+                }
+                // A batch that is not full has seen the socket empty: the next datagram gives a new edge.
+                if received < self.batch.capacity() { Polled::Idle } else { Polled::More }
+            }
+            // What an ICMP message reports about earlier traffic; the socket goes on.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Polled::More,
+            Err(error) => Polled::Failed(Error::io(format_args!("udp reader: recvmmsg on port {}", self.port), &error)),
+        }
+    }
+
+    fn leftover(&mut self) -> Leftover {
+        let mut packets = 0;
+        while self.message < self.filled {
+            let message = self.batch.message(self.message);
+            let rest = message.data.len() - self.offset;
+            packets += rest.div_ceil(message.segment).max(1) as u64;
+            self.message += 1;
+            self.offset = 0;
+        }
+        let kernel_drops = match (udp::drop_count(self.socket.as_fd()), self.drops) {
+            (Some(now), Some(before)) => now.wrapping_sub(before).into(),
+            _ => 0,
+        };
+        self.drops = None;
+        Leftover { packets, kernel_drops }
+    }
+}
