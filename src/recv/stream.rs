@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -386,9 +387,15 @@ impl<H: HeapHandler> Task for StreamTask<H> {
     }
 
     fn panicked(&mut self) {
-        self.shared.inbox.lock().closed = true;
         let error = Error::new(ErrorKind::Internal, "stream: a bug in this library ended it; see the log");
-        *self.shared.outcome.lock() = Some(EndReason::Failed(error));
+        let reason = EndReason::Failed(error);
+        // The consumer gets what there is, and is not left to wait for more. Each step may panic once more; the next
+        // one is tried all the same.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.close_inbox()));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.assembler.flush()));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.assembler.close(&reason)));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.publish()));
+        *self.shared.outcome.lock() = Some(reason);
         self.shared.ended.notify_all();
     }
 }
