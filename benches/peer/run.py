@@ -195,7 +195,7 @@ class Bench:
             if "lost_packets" in next(iter(e["details"].values())):
                 for side, d in e["details"].items():
                     print(f"    {side}: lost packets {d['lost_packets']:.0f}, lost heaps {d['lost_heaps']:.0f}, {d['gbit_per_s']:.3f} Gb/s, user {d['user_s_per_gb']:.3f} + system {d['sys_s_per_gb']:.3f} s/GB")
-        if len(sides) == 2 and not self.o.receiver:
+        if len(sides) == 2 and not self.o.receiver and not self.o.quick:
             self.save(results)
 
     def save(self, results):
@@ -216,7 +216,7 @@ if __name__ == "__main__":
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--rounds", type=int, default=5, help="interleaved pairs of measurements")
     p.add_argument("--only", default="", help="scenarios whose name contains this")
-    p.add_argument("--quick", action="store_true", help="fewer passes and 1 s of UDP: for trying out")
+    p.add_argument("--quick", action="store_true", help="fewer passes and 1 s of UDP, for trying out; results.json is left as it is")
     p.add_argument("--venv", help="an environment that has the peer already")
     p.add_argument("--lib", help="where libaqueduct.so is (target/release)")
     p.add_argument("--target", default=os.path.join(ROOT, "target"), help="cargo's target directory")
