@@ -16,8 +16,9 @@ use super::place::{ChunkStreamConfig, Place, PlaceRequest, Placement};
 use super::stream::ChunkRing;
 use super::window::{Step, Window};
 use crate::log::Limited;
+use crate::memory::CopyMethod;
 use crate::recv::stats::{Batch, Stat};
-use crate::recv::{Begin, Discard, EndReason, HeapHandler};
+use crate::recv::{Begin, Discard, EndReason, HeapHandler, StreamConfig};
 use crate::ring::{GetError, PutError};
 use crate::spead::Packet;
 
@@ -38,6 +39,7 @@ pub struct ChunkHandler {
     place: Box<dyn Place>,
     presence_payload_size: usize,
     stream_id: u64,
+    copy: CopyMethod,
     data: Arc<ChunkRing>,
     free: Arc<ChunkRing>,
     undelivered: Undelivered,
@@ -61,7 +63,7 @@ pub struct ChunkHandler {
 impl ChunkHandler {
     pub(super) fn new(
         config: ChunkStreamConfig,
-        stream_id: u64,
+        stream: &StreamConfig,
         data: Arc<ChunkRing>,
         free: Arc<ChunkRing>,
         undelivered: Undelivered,
@@ -71,7 +73,8 @@ impl ChunkHandler {
             items: config.items.into(),
             place: config.place,
             presence_payload_size: config.packet_presence_payload_size,
-            stream_id,
+            stream_id: stream.stream_id,
+            copy: stream.copy,
             data,
             free,
             undelivered,
@@ -104,6 +107,7 @@ impl ChunkHandler {
 
     /// Sends on what has left the window. False if the data ring is full.
     fn send_ready(&mut self, batch: &mut Batch) -> bool {
+        self.copy.publish();
         while let Some(chunk) = self.outbox.pop_front() {
             match self.data.put_or_wake(chunk, &self.waker) {
                 Ok(()) => batch[Stat::ChunksReady] += 1,
@@ -240,7 +244,7 @@ impl HeapHandler for ChunkHandler {
         // Both have at most 56 bits more than an address has, at most: saturation means "outside", which `write` refuses.
         let payload_offset = usize::try_from(packet.payload_offset()).unwrap_or(usize::MAX);
         let offset = heap.heap_offset.saturating_add(payload_offset);
-        let written = chunk.data.write(offset, packet.payload())
+        let written = chunk.data.write_by(self.copy, offset, packet.payload())
             && (self.presence_payload_size == 0
                 || chunk.present.write(
                     heap.heap_index.saturating_add(payload_offset / self.presence_payload_size),

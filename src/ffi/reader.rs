@@ -199,8 +199,14 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
                     .map_err(|e| Error::io(format_args!("socket_fd: duplicating descriptor {fd}"), &e))?,
             ),
         };
-        let config =
-            UdpConfig { host, port: c.port, max_size: c.max_size, buffer_size: c.buffer_size, socket };
+        let config = UdpConfig {
+            host,
+            port: c.port,
+            max_size: c.max_size,
+            buffer_size: c.buffer_size,
+            batch_delay: Duration::from_nanos(c.batch_delay_ns),
+            socket,
+        };
         let reader = UdpReader::new(config)?;
         let port = reader.port();
         add(&stream, Box::new(reader), port)

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::ptr::NonNull;
 
+use super::CopyMethod;
+
 /// A block of bytes and what to do with it at the end.
 ///
 /// The bytes may be uninitialised as far as the allocator is concerned; they are only ever handed out as a raw
@@ -57,13 +59,17 @@ impl Buffer {
     #[inline]
     #[must_use]
     pub fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
+        self.write_by(CopyMethod::Std, offset, bytes)
+    }
+
+    /// As [`write`](Self::write), by that method; its [`publish`](CopyMethod::publish) is the caller's.
+    #[inline]
+    #[must_use]
+    pub fn write_by(&mut self, method: CopyMethod, offset: usize, bytes: &[u8]) -> bool {
         let fits = offset.checked_add(bytes.len()).is_some_and(|end| end <= self.len);
         if fits {
             // SAFETY: offset + bytes.len() <= len was just checked; `bytes` cannot overlap memory that we alone own.
-            unsafe {
-                let destination = self.start.as_ptr().add(offset);
-                destination.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-            }
+            unsafe { method.copy(self.start.as_ptr().add(offset), bytes.as_ptr(), bytes.len()) }
         }
         fits
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -75,6 +76,7 @@ impl Stream {
             any_reader: false,
             blocked: None,
             failure: None,
+            rest: Duration::ZERO,
             phase: Phase::Fresh,
         };
         let task = pool.spawn(Box::new(task))?;
@@ -201,6 +203,8 @@ struct StreamTask<H: HeapHandler> {
     blocked: Option<usize>,
     /// The first failure of a reader; the others may go on.
     failure: Option<Error>,
+    /// How long the readers that have nothing more would rest.
+    rest: Duration,
     phase: Phase,
 }
 
@@ -240,6 +244,7 @@ impl<H: HeapHandler> StreamTask<H> {
     /// Gives each reader that is ready a turn. True if one wants another.
     fn poll_readers(&mut self) -> bool {
         let mut again = false;
+        self.rest = Duration::ZERO;
         let (first, last) = match self.blocked.take() {
             Some(slot) => (slot, self.readers.len() + slot),
             None => (0, self.readers.len()),
@@ -252,6 +257,10 @@ impl<H: HeapHandler> StreamTask<H> {
             match polled {
                 Polled::More => again = true,
                 Polled::Idle => self.readers[slot].ready = false,
+                Polled::Rest(wanted) => {
+                    self.readers[slot].ready = false;
+                    self.rest = self.rest.max(wanted);
+                }
                 Polled::Blocked if self.assembler.ended() => return false,
                 Polled::Blocked => {
                     self.blocked = Some(slot);
@@ -354,6 +363,7 @@ impl<H: HeapHandler> Task for StreamTask<H> {
             }
             match end {
                 None if again => return Progress::Again,
+                None if !self.rest.is_zero() => return Progress::Rest(self.rest),
                 None => return Progress::Wait,
                 Some(reason) => {
                     self.close_inbox();

@@ -153,6 +153,11 @@ impl Batch {
         }
     }
 
+    /// Bytes in all messages of the last [`receive`](Self::receive).
+    pub fn bytes(&self) -> usize {
+        self.headers[..self.filled].iter().map(|header| header.msg_len as usize).sum()
+    }
+
     /// The `index`-th message of the last [`receive`](Self::receive).
     ///
     /// # Panics
