@@ -998,6 +998,10 @@ aq_status aq_recv_stats_init(aq_recv_stats *stats, size_t struct_size);
 
 /** How many statistics of its own a program can add to a stream. */
 #define AQ_MAX_CUSTOM_STATS 32
+/** Through the caches. */
+#define AQ_MEMCPY_STD 0
+/** Past the caches, where the processor can: faster for large heaps that are not used soon after. */
+#define AQ_MEMCPY_NONTEMPORAL 1
 /** Values are added up. */
 #define AQ_STAT_COUNTER 0
 /** The largest value stays. */
@@ -1051,6 +1055,10 @@ typedef struct aq_recv_stream_config {
     int32_t stop_on_stop_item;
     /** 1: read nothing until aq_recv_stream_start(). 0 (default): read as soon as there is a reader. */
     int32_t explicit_start;
+    /** How payloads are copied to where they belong: AQ_MEMCPY_STD (default) or AQ_MEMCPY_NONTEMPORAL. */
+    int32_t memcpy;
+    /** 0. */
+    int32_t reserved;
     /** How many of custom_stats are in use; aq_recv_stream_config_add_stat() counts. */
     size_t n_custom_stats;
     /** Statistics of the program's own. */
@@ -1262,6 +1270,11 @@ typedef struct aq_udp_reader_config {
      * logged as a warning.
      */
     size_t buffer_size;
+    /**
+     * After a batch of several datagrams, for how many nanoseconds the worker may rest so that the next batch is larger: that
+     * saves CPU time and costs at most that much latency. 0 .. 1000000; 200000 by default; 0 for the lowest latency.
+     */
+    uint64_t batch_delay_ns;
     /**
      * A bound UDP socket to use; host and port are then ignored. It is duplicated: the caller's stays the caller's, but both
      * become non-blocking. -1 (default) for none.
