@@ -8,7 +8,18 @@ use std::{env, fs};
 
 /// The sections of the header, in order: the files of src/ffi that export something.
 const SECTIONS: &[&str] = &[
-    "status", "version", "callback", "log", "wait", "ring", "memory", "thread_pool", "chunk", "stats", "recv", "reader",
+    "status",
+    "version",
+    "callback",
+    "log",
+    "wait",
+    "ring",
+    "memory",
+    "thread_pool",
+    "chunk",
+    "stats",
+    "recv",
+    "reader",
     "chunk_stream",
 ];
 

@@ -214,7 +214,8 @@ impl HeapHandler for ChunkHandler {
                 return begin;
             }
         }
-        let limits = Limits { presence_payload_size: self.presence_payload_size, max_heap_extra: self.extra.len() };
+        let limits =
+            Limits { presence_payload_size: self.presence_payload_size, max_heap_extra: self.extra.len() };
         let Some(chunk) = self.window.get(chunk_id) else { return Begin::Discarded(Discard::TooOld) };
         if !limits.allow(chunk, &placement, packet.heap_length()) {
             self.out_of_bounds_log.note(|| {
@@ -241,13 +242,18 @@ impl HeapHandler for ChunkHandler {
         let offset = heap.heap_offset.saturating_add(payload_offset);
         let written = chunk.data.write(offset, packet.payload())
             && (self.presence_payload_size == 0
-                || chunk
-                    .present
-                    .write(heap.heap_index.saturating_add(payload_offset / self.presence_payload_size), &[1]));
+                || chunk.present.write(
+                    heap.heap_index.saturating_add(payload_offset / self.presence_payload_size),
+                    &[1],
+                ));
         if !written {
             // Only a heap that does not tell its length gets here: the others were checked when they began.
             self.out_of_bounds_log.note(|| {
-                format!("heap {} has payload at {payload_offset}, placed at {}", packet.heap_cnt(), heap.heap_offset)
+                format!(
+                    "heap {} has payload at {payload_offset}, placed at {}",
+                    packet.heap_cnt(),
+                    heap.heap_offset
+                )
             });
             return Err(Discard::OutOfBounds);
         }

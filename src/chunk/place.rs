@@ -108,7 +108,10 @@ impl ChunkStreamConfig {
             )));
         }
         if self.items.len() > MAX_ITEMS {
-            return Err(Error::invalid(format!("n_items must be at most {MAX_ITEMS} (got {})", self.items.len())));
+            return Err(Error::invalid(format!(
+                "n_items must be at most {MAX_ITEMS} (got {})",
+                self.items.len()
+            )));
         }
         if self.max_heap_extra > MAX_HEAP_EXTRA {
             return Err(Error::invalid(format!(

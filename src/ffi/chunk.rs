@@ -129,7 +129,10 @@ pub(super) unsafe fn take(pointer: *mut aq_chunk) -> Result<Box<Chunk>> {
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn aq_chunk_buffers_init(buffers: *mut aq_chunk_buffers, struct_size: usize) -> aq_status {
+pub unsafe extern "C" fn aq_chunk_buffers_init(
+    buffers: *mut aq_chunk_buffers,
+    struct_size: usize,
+) -> aq_status {
     // SAFETY: NULL or struct_size writable bytes by the caller's contract.
     guard(|| unsafe { sized::init(buffers, struct_size, "buffers") })
 }
@@ -142,7 +145,10 @@ pub unsafe extern "C" fn aq_chunk_buffers_init(buffers: *mut aq_chunk_buffers, s
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn aq_chunk_new(buffers: *const aq_chunk_buffers, out: *mut *mut aq_chunk) -> aq_status {
+pub unsafe extern "C" fn aq_chunk_new(
+    buffers: *const aq_chunk_buffers,
+    out: *mut *mut aq_chunk,
+) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         let b = unsafe { sized::read(buffers, "buffers") }?;
@@ -486,7 +492,10 @@ pub unsafe extern "C" fn aq_chunk_ring_size(ring: *const aq_chunk_ring, size: *m
 ///
 /// Threads: any, at the same time as all functions of the ring but aq_chunk_ring_free().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn aq_chunk_ring_capacity(ring: *const aq_chunk_ring, capacity: *mut usize) -> aq_status {
+pub unsafe extern "C" fn aq_chunk_ring_capacity(
+    ring: *const aq_chunk_ring,
+    capacity: *mut usize,
+) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let ring = unsafe { handle::borrow(ring, "ring") }?;

@@ -129,10 +129,19 @@ pub(super) unsafe fn allocator_or_default(allocator: *const aq_allocator) -> Res
 ///
 /// # Safety
 /// NULL, or `size` bytes that are the library's until `owner` is dropped.
-pub(super) unsafe fn caller_buffer(start: *mut c_void, size: usize, name: &str, owner: Arc<User>) -> Result<Buffer> {
+pub(super) unsafe fn caller_buffer(
+    start: *mut c_void,
+    size: usize,
+    name: &str,
+    owner: Arc<User>,
+) -> Result<Buffer> {
     match NonNull::new(start.cast::<u8>()) {
-        None if size > 0 => Err(Error::invalid(format!("{name} must not be NULL when there are {size} bytes of it"))),
-        _ if size > isize::MAX as usize => Err(Error::invalid(format!("{name}: there cannot be {size} bytes of it"))),
+        None if size > 0 => {
+            Err(Error::invalid(format!("{name} must not be NULL when there are {size} bytes of it")))
+        }
+        _ if size > isize::MAX as usize => {
+            Err(Error::invalid(format!("{name}: there cannot be {size} bytes of it")))
+        }
         None => Ok(Buffer::empty()),
         // SAFETY: the caller's promise; the closure keeps the owner until the buffer's end.
         Some(start) => Ok(unsafe { Buffer::from_raw(start, size, move || drop(owner)) }),
@@ -147,7 +156,10 @@ pub(super) unsafe fn caller_buffer(start: *mut c_void, size: usize, name: &str, 
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn aq_allocator_vtable_init(vtable: *mut aq_allocator_vtable, struct_size: usize) -> aq_status {
+pub unsafe extern "C" fn aq_allocator_vtable_init(
+    vtable: *mut aq_allocator_vtable,
+    struct_size: usize,
+) -> aq_status {
     // SAFETY: NULL or struct_size writable bytes by the caller's contract.
     guard(|| unsafe { sized::init(vtable, struct_size, "vtable") })
 }

@@ -189,13 +189,18 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
         let host = unsafe { text::optional(c.host, "host") }?.unwrap_or_default().to_owned();
         let socket = match c.socket_fd {
             -1 => None,
-            fd if fd < 0 => return Err(Error::invalid(format!("socket_fd must be -1 or a descriptor (got {fd})"))),
+            fd if fd < 0 => {
+                return Err(Error::invalid(format!("socket_fd must be -1 or a descriptor (got {fd})")));
+            }
             // SAFETY: borrowed only for the duplication, which fails on what is not an open descriptor.
-            fd => Some(unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned().map_err(|e| {
-                Error::io(format_args!("socket_fd: duplicating descriptor {fd}"), &e)
-            })?),
+            fd => Some(
+                unsafe { BorrowedFd::borrow_raw(fd) }
+                    .try_clone_to_owned()
+                    .map_err(|e| Error::io(format_args!("socket_fd: duplicating descriptor {fd}"), &e))?,
+            ),
         };
-        let config = UdpConfig { host, port: c.port, max_size: c.max_size, buffer_size: c.buffer_size, socket };
+        let config =
+            UdpConfig { host, port: c.port, max_size: c.max_size, buffer_size: c.buffer_size, socket };
         let reader = UdpReader::new(config)?;
         let port = reader.port();
         add(&stream, Box::new(reader), port)
@@ -223,7 +228,10 @@ pub unsafe extern "C" fn aq_recv_stream_reader_port(
         let out = unsafe { Out::new(port, "port") }?;
         let found = stream.ports.lock().get(reader).copied().filter(|&port| port != 0);
         out.write(found.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("reader: the stream's reader {reader} has no port, or does not exist"))
+            Error::new(
+                ErrorKind::NotFound,
+                format!("reader: the stream's reader {reader} has no port, or does not exist"),
+            )
         })?);
         Ok(Outcome::Done)
     })

@@ -200,7 +200,9 @@ pub unsafe extern "C" fn aq_recv_stream_config_add_stat(
         // SAFETY: NULL or writable by the caller's contract.
         let out = unsafe { Out::optional(index, "index") }?;
         if mode != AQ_STAT_COUNTER && mode != AQ_STAT_MAXIMUM {
-            return Err(Error::invalid(format!("mode must be AQ_STAT_COUNTER or AQ_STAT_MAXIMUM (got {mode})")));
+            return Err(Error::invalid(format!(
+                "mode must be AQ_STAT_COUNTER or AQ_STAT_MAXIMUM (got {mode})"
+            )));
         }
         let count = c.n_custom_stats;
         let slot = c.custom_stats.get_mut(count).ok_or_else(|| too_many_stats(count.saturating_add(1)))?;
@@ -373,7 +375,10 @@ pub unsafe extern "C" fn aq_recv_stream_get_stats(
 ///
 /// Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn aq_recv_stream_stat_count(stream: *const aq_recv_stream, count: *mut usize) -> aq_status {
+pub unsafe extern "C" fn aq_recv_stream_stat_count(
+    stream: *const aq_recv_stream,
+    count: *mut usize,
+) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let stream = unsafe { handle::borrow(stream, "stream") }?;
@@ -384,7 +389,10 @@ pub unsafe extern "C" fn aq_recv_stream_stat_count(stream: *const aq_recv_stream
 }
 
 fn no_such_stat(index: usize, count: usize) -> Error {
-    Error::new(ErrorKind::NotFound, format!("index must be below {count}, the number of statistics (got {index})"))
+    Error::new(
+        ErrorKind::NotFound,
+        format!("index must be below {count}, the number of statistics (got {index})"),
+    )
 }
 
 /// The name of a statistic. Names stay; indices may change from one version of the library to the next.
@@ -406,7 +414,8 @@ pub unsafe extern "C" fn aq_recv_stream_stat_name(
         let stream = unsafe { handle::borrow(stream, "stream") }?;
         // SAFETY: NULL or writable by the caller's contract.
         let out = unsafe { Out::new(name, "name") }?;
-        let found = stream.stat_names.get(index).ok_or_else(|| no_such_stat(index, stream.stat_names.len()))?;
+        let found =
+            stream.stat_names.get(index).ok_or_else(|| no_such_stat(index, stream.stat_names.len()))?;
         out.write(found.as_ptr());
         Ok(Outcome::Done)
     })

@@ -10,9 +10,9 @@
 //! Both hold in every snapshot; packets_pending is 0 once the stream has ended. Counters only grow; they are published
 //! once per batch of packets, and reading them is cheap.
 
+use super::guard::guard;
 use super::sized::{self, SizedStruct};
 use super::status::aq_status;
-use super::guard::guard;
 use crate::recv::stats::{Snapshot, Stat};
 
 /// The statistics of a stream at one moment. Initialise it with aq_recv_stats_init() first.

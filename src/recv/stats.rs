@@ -246,7 +246,8 @@ impl Stats {
     pub fn new(custom: Vec<CustomStat>) -> Result<Self> {
         for (i, stat) in custom.iter().enumerate() {
             let name = &stat.name;
-            let taken = Stat::ALL.iter().any(|s| s.name() == name) || custom[..i].iter().any(|s| s.name == *name);
+            let taken =
+                Stat::ALL.iter().any(|s| s.name() == name) || custom[..i].iter().any(|s| s.name == *name);
             if taken || name.is_empty() {
                 return Err(Error::invalid(format!(
                     "custom_stats[{i}].name must be new and not empty (got {name:?})"
@@ -319,9 +320,8 @@ impl Snapshot {
 
     /// True if every packet and every heap is in exactly one bin.
     pub fn ledger_closes(&self) -> bool {
-        let sum = |account| -> u64 {
-            Stat::ALL.iter().filter(|s| s.account() == account).map(|&s| self[s]).sum()
-        };
+        let sum =
+            |account| -> u64 { Stat::ALL.iter().filter(|s| s.account() == account).map(|&s| self[s]).sum() };
         self[Stat::Packets] == sum(Account::Packets) && self[Stat::Heaps] == sum(Account::Heaps)
     }
 }

@@ -93,7 +93,9 @@ impl Stream {
             return Ok(false);
         }
         if inbox.added == MAX_READERS {
-            return Err(Error::state(format!("stream: it has {MAX_READERS} readers already, the most there can be")));
+            return Err(Error::state(format!(
+                "stream: it has {MAX_READERS} readers already, the most there can be"
+            )));
         }
         inbox.added += 1;
         inbox.readers.push(reader);
@@ -120,7 +122,9 @@ impl Stream {
             return Ok(());
         }
         if self.task.is_current_thread() {
-            return Err(Error::state("stream: cannot be stopped or freed from a callback on its own worker thread"));
+            return Err(Error::state(
+                "stream: cannot be stopped or freed from a callback on its own worker thread",
+            ));
         }
         // Release: pairs with the task's Acquire load.
         self.shared.stop.store(true, Ordering::Release);

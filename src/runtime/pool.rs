@@ -26,7 +26,9 @@ impl ThreadPool {
     /// Starts `threads` workers. If `cores` is not empty, the i-th is bound to `cores[i % cores.len()]`.
     pub fn new(threads: usize, cores: &[usize]) -> Result<Self> {
         if threads == 0 || threads > MAX_THREADS {
-            return Err(Error::invalid(format!("threads must be between 1 and {MAX_THREADS} (got {threads})")));
+            return Err(Error::invalid(format!(
+                "threads must be between 1 and {MAX_THREADS} (got {threads})"
+            )));
         }
         let mut pool = Self { workers: Vec::new(), threads: Mutex::default(), next: AtomicUsize::new(0) };
         for index in 0..threads {

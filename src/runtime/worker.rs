@@ -121,12 +121,12 @@ impl Worker {
                 return;
             }
             let timeout = if self.runnable.is_empty() { None } else { Some(Duration::ZERO) };
-            if let Err(error) = self.poll.poll(&mut events, timeout) {
-                if error.kind() != io::ErrorKind::Interrupted {
-                    log::error!("a worker cannot wait for its descriptors: {error}");
-                    // Not a busy loop, and not an end: what waits in the inbox can still be run.
-                    std::thread::sleep(Duration::from_millis(10));
-                }
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                log::error!("a worker cannot wait for its descriptors: {error}");
+                // Not a busy loop, and not an end: what waits in the inbox can still be run.
+                std::thread::sleep(Duration::from_millis(10));
             }
             for event in &events {
                 let (number, slot) = token_parts(event.token());

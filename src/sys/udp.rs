@@ -171,7 +171,9 @@ impl Batch {
                 let value = libc::CMSG_DATA(control);
                 match (message.cmsg_level, message.cmsg_type) {
                     (libc::SOL_UDP, libc::UDP_GRO) => segment = value.cast::<i32>().read_unaligned() as usize,
-                    (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => drops = Some(value.cast::<u32>().read_unaligned()),
+                    (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                        drops = Some(value.cast::<u32>().read_unaligned())
+                    }
                     _ => {}
                 }
                 control = libc::CMSG_NXTHDR(&header.msg_hdr, control);

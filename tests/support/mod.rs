@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aqueduct::chunk::{AddFree, Chunk, ChunkRing, ChunkRingStream, ChunkStreamConfig, PlaceRequest, Placement};
+use aqueduct::chunk::{
+    AddFree, Chunk, ChunkRing, ChunkRingStream, ChunkStreamConfig, PlaceRequest, Placement,
+};
 use aqueduct::memory::{Allocator, Buffer, HeapAllocator};
 use aqueduct::recv::stats::Snapshot;
 use aqueduct::recv::{EndReason, Stream, StreamConfig};
@@ -74,7 +76,12 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// A chunk stream with its rings and `chunks` free chunks.
-pub fn chunk_stream(config: StreamConfig, chunk_config: ChunkStreamConfig, layout: Layout, chunks: usize) -> ChunkRingStream {
+pub fn chunk_stream(
+    config: StreamConfig,
+    chunk_config: ChunkStreamConfig,
+    layout: Layout,
+    chunks: usize,
+) -> ChunkRingStream {
     let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
     let ring = || Arc::new(ChunkRing::new(chunks).unwrap());
     let stream = ChunkRingStream::new(&pool, config, chunk_config, ring(), ring()).unwrap();

@@ -62,7 +62,11 @@ impl Reader for BufferReader {
                     self.position = bytes.len();
                     return Polled::Failed(Error::new(
                         ErrorKind::Format,
-                        format!("buffer: malformed packet at byte {position} of {}: {}", bytes.len(), kind.name()),
+                        format!(
+                            "buffer: malformed packet at byte {position} of {}: {}",
+                            bytes.len(),
+                            kind.name()
+                        ),
                     ));
                 }
             }

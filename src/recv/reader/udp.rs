@@ -63,7 +63,9 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr> {
 }
 
 fn bind(address: SocketAddr) -> Result<Socket> {
-    let fail = |call: &'static str| move |e: std::io::Error| Error::io(format_args!("udp reader: {call} {address}"), &e);
+    let fail = |call: &'static str| {
+        move |e: std::io::Error| Error::io(format_args!("udp reader: {call} {address}"), &e)
+    };
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
         .map_err(fail("a socket for"))?;
     if address.ip().is_multicast() {
@@ -109,7 +111,8 @@ impl UdpReader {
             Some(fd) => Socket::from(fd),
             None => bind(resolve(&host, port)?)?,
         };
-        let own = |call: &'static str| move |e: std::io::Error| Error::io(format_args!("udp reader: {call}"), &e);
+        let own =
+            |call: &'static str| move |e: std::io::Error| Error::io(format_args!("udp reader: {call}"), &e);
         if socket.r#type().map_err(own("getsockopt SO_TYPE"))? != Type::DGRAM {
             return Err(Error::invalid("socket_fd must be a datagram socket"));
         }
@@ -123,7 +126,8 @@ impl UdpReader {
             set_buffer_size(&socket, buffer_size);
         }
         let gro = udp::enable_gro(socket.as_fd());
-        let drops = if udp::enable_drop_count(socket.as_fd()) { udp::drop_count(socket.as_fd()) } else { None };
+        let drops =
+            if udp::enable_drop_count(socket.as_fd()) { udp::drop_count(socket.as_fd()) } else { None };
         let batch = Batch::new(BATCH, max_size, gro).map_err(own("mapping receive buffers"))?;
         Ok(Self { socket, port, batch, max_size, filled: 0, message: 0, offset: 0, drops })
     }
@@ -184,7 +188,9 @@ impl Reader for UdpReader {
             }
             // What an ICMP message reports about earlier traffic; the socket goes on.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Polled::More,
-            Err(error) => Polled::Failed(Error::io(format_args!("udp reader: recvmmsg on port {}", self.port), &error)),
+            Err(error) => {
+                Polled::Failed(Error::io(format_args!("udp reader: recvmmsg on port {}", self.port), &error))
+            }
         }
     }
 

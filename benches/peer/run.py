@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Aqueduct against spead2 4.5.1 on this machine: the chunk receiver, side by side, in one run.
+
+    cargo build --release && benches/peer/run.py [--quick] [--only TEXT] [--rounds N] [--venv DIR] [--lib DIR] [--peer-only]
+
+Builds the C parts with cc, makes target/bench/venv with the peer if it is not there, generates the inputs under target/bench/, then runs each
+scenario in interleaved rounds (ours, peer, ours, peer, ...), each measurement in a process of its own. Prints the medians and merges them by name into
+target/bench/results.json; ratio > 1 means that we are better. See README.md beside this file.
+"""
+import argparse, json, os, shutil, socket, statistics, subprocess, sys, threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+PACKAGES = ["spead2==4.5.1", "numpy", "scipy"]
+MIB = 1 << 20
+
+# memcpy: the better of the two documented settings for that side and scenario (measured; see README.md).
+SCENARIOS = [
+    dict(name="chunk/buffer/1KiB/packets", unit="packets/s", goal=1.5, mode="buffer", heap=1024, payload=1024, total=256 * MIB, chunk=MIB,
+         max_chunks=4, passes=6, peer_memcpy="std", our_memcpy="std"),
+    dict(name="chunk/buffer/1MiB/throughput", unit="GB/s", goal=1.0, mode="buffer", heap=MIB, payload=8192, total=512 * MIB, chunk=16 * MIB,
+         max_chunks=2, passes=6, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
+    dict(name="chunk/pcap/1KiB/packets", unit="packets/s", goal=1.5, mode="pcap", heap=1024, payload=1024, total=256 * MIB, chunk=MIB,
+         max_chunks=4, passes=4, peer_memcpy="std", our_memcpy="std"),
+    dict(name="chunk/udp/8972/1MiB/cpu", unit="CPU s/GB", goal=1.25, mode="udp", heap=MIB, packet=8972, heaps=1900, rate=4e9, batch=8, chunk=16 * MIB,
+         max_chunks=2, passes=1, peer_memcpy="std", our_memcpy="std"),
+]
+
+
+def fail(message):
+    print(f"benches/peer/run.py: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def json_of(command, **kw):
+    r = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=180, **kw)
+    if r.returncode != 0:
+        fail(f"exit {r.returncode} of {' '.join(command)}")
+    return json.loads(r.stdout.strip().splitlines()[-1])
+
+
+class Bench:
+    def __init__(self, options):
+        self.o = options
+        self.dir = os.path.join(options.target, "bench")
+        os.makedirs(self.dir, exist_ok=True)
+
+    def at(self, name):
+        return os.path.join(self.dir, name)
+
+    def build(self):
+        cc = os.environ.get("CC", "cc")
+        flags = ["-O2", "-Wall", "-Wextra"]
+        for name in ["make_input", "send_udp"]:
+            self.cc([cc, *flags, "-o", self.at(name), os.path.join(HERE, name + ".c")])
+        self.cc([cc, *flags, "-shared", "-fPIC", "-o", self.at("place.so"), os.path.join(HERE, "place.c")])
+        if not self.o.peer_only and not self.o.receiver:
+            lib = self.o.lib or os.path.join(self.o.target, "release")
+            if not os.path.exists(os.path.join(lib, "libaqueduct.so")):
+                fail(f"{lib}/libaqueduct.so is missing: run cargo build --release first")
+            # the library is found by its file, whatever its SONAME
+            soname = subprocess.run(["readelf", "-d", os.path.join(lib, "libaqueduct.so")], capture_output=True, text=True).stdout
+            soname = soname.split("soname: [")[1].split("]")[0] if "soname: [" in soname else "libaqueduct.so"
+            libdir = self.at("lib")
+            os.makedirs(libdir, exist_ok=True)
+            for n in {"libaqueduct.so", soname}:
+                link = os.path.join(libdir, n)
+                if os.path.lexists(link):
+                    os.remove(link)
+                os.symlink(os.path.abspath(os.path.join(lib, "libaqueduct.so")), link)
+            self.cc([cc, *flags, "-I", os.path.join(ROOT, "include"), "-o", self.at("recv_aqueduct"), os.path.join(HERE, "recv_aqueduct.c"),
+                     "-L", libdir, "-laqueduct", f"-Wl,-rpath,{libdir}"])
+
+    def cc(self, command):
+        if subprocess.run(command).returncode != 0:
+            fail("cannot compile: " + " ".join(command))
+
+    def venv(self):
+        self.python = os.path.join(self.o.venv or self.at("venv"), "bin", "python")
+        test = "import spead2, scipy, numpy, sys; sys.exit(spead2.__version__ != '4.5.1')"
+        if os.path.exists(self.python) and subprocess.run([self.python, "-c", test], stderr=subprocess.DEVNULL).returncode == 0:
+            return
+        if self.o.venv:
+            fail(f"{self.o.venv} has no working {' '.join(PACKAGES)}")
+        print("installing", *PACKAGES, "into target/bench/venv", flush=True)
+        for command in ([sys.executable, "-m", "venv", self.at("venv")], [self.python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]):
+            if subprocess.run(command).returncode != 0:
+                fail(f"cannot install the peer ({' '.join(command)}): this benchmark needs pip and a package registry, or --venv DIR of an environment with {' '.join(PACKAGES)}")
+
+    def receiver(self, side, s, extra):
+        command = [self.o.receiver or self.at("recv_aqueduct")] if side == "ours" else [self.python, os.path.join(HERE, "peer_spead2.py"), "place=" + self.at("place.so")]
+        keys = dict(mode=s["mode"], heap=s["heap"], chunk=s["chunk"], max_heaps=4, max_chunks=s["max_chunks"], ring=8, passes=s["passes"], core=1,
+                    memcpy=s["our_memcpy" if side == "ours" else "peer_memcpy"], **extra)
+        return command + [f"{k}={v}" for k, v in keys.items()]
+
+    def input(self, s):
+        if s["mode"] == "udp":
+            return None
+        name = f"{s['mode']}-{s['heap']}-{s['payload']}-{s['total'] // MIB}MiB"
+        path, note = self.at(name), self.at(name + ".json")
+        if not os.path.exists(note) or os.path.getmtime(note) < os.path.getmtime(self.at("make_input")):
+            made = json_of([self.at("make_input"), s["mode"], path, str(s["heap"]), str(s["payload"]), str(s["total"])])
+            with open(note, "w") as f:
+                json.dump(made, f)
+        with open(note) as f:
+            return path, json.load(f)
+
+    def measure(self, side, s):
+        """One measurement: (value in s["unit"], what else is worth saying)."""
+        if s["mode"] == "udp":
+            return self.measure_udp(side, s)
+        path, made = self.input(s)
+        r = json_of(self.receiver(side, s, dict(file=path)))
+        if r["present"] != made["heaps"] or r["packets"] != made["packets"] * s["passes"] or r["heaps"] != made["heaps"] * s["passes"]:
+            fail(f"{s['name']}: {side} lost something: {r} of {made}")
+        self.sums.setdefault(s["name"], r["sum"])
+        if r["sum"] != self.sums[s["name"]]:
+            fail(f"{s['name']}: the sides disagree about the data")
+        seconds = statistics.median(r["pass_seconds"])
+        value = made["bytes"] / seconds / 1e9 if s["unit"] == "GB/s" else made["packets"] / seconds
+        return value, dict(cpu_s_per_gb=(r["user"] + r["sys"]) / (made["bytes"] * s["passes"] / 1e9))
+
+    def measure_udp(self, side, s):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        receiver = subprocess.Popen(self.receiver(side, s, dict(port=port)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        guard = threading.Timer(60, receiver.kill)
+        guard.start()
+        try:
+            for line in receiver.stderr:
+                if "READY" in line:
+                    break
+                self.note(line.strip())
+            else:
+                fail(f"{side} receiver ended before it listened (exit {receiver.wait()})")
+            drain = threading.Thread(target=receiver.stderr.read, daemon=True)
+            drain.start()
+            sent = json_of(["taskset", "-c", "0", self.at("send_udp"), str(port), str(s["heaps"]), str(s["heap"]), str(s["packet"]), str(s["rate"]), str(s["batch"]), "0"])
+            out = receiver.stdout.read()
+            if receiver.wait() != 0:
+                fail(f"{side} receiver: exit {receiver.returncode}")
+        finally:
+            guard.cancel()
+            receiver.kill()
+        r = json.loads(out.strip().splitlines()[-1])
+        data_packets = min(r["packets"], sent["packets"])              # without the stop packet
+        gigabytes = sent["payload"] / 1e9 * data_packets / sent["packets"]
+        cpu = (r["user"] + r["sys"]) / gigabytes
+        return cpu, dict(
+            cpu_s_per_gb=cpu, gbit_per_s=sent["bytes"] * 8e-9 / sent["seconds"], lost_packets=sent["packets"] - data_packets, lost_heaps=sent["heaps"] - r["present"],
+            user_s_per_gb=r["user"] / gigabytes, sys_s_per_gb=r["sys"] / gigabytes, batches=r["batches"], kernel_drops=r.get("kernel_drops", -1))
+
+    seen_notes = frozenset()
+
+    def note(self, line):
+        if line and line not in self.seen_notes:
+            self.seen_notes |= {line}
+            print("  (" + line + ")", flush=True)
+
+    def run(self):
+        self.build()
+        self.venv()
+        self.sums, results = {}, []
+        sides = [side for side in ("ours", "peer") if side not in ({"ours"} if self.o.peer_only else {"peer"} if self.o.ours_only else set())]
+        for s in SCENARIOS:
+            if self.o.only not in s["name"]:
+                continue
+            if self.o.quick:
+                s = dict(s, passes=min(s["passes"], 2), heaps=s.get("heaps", 0) // 4)
+            self.input(s)
+            values = {side: [] for side in sides}
+            more = {side: [] for side in sides}
+            for i in range(self.o.rounds):
+                for side in sides:
+                    value, extra = self.measure(side, s)
+                    values[side].append(value)
+                    more[side].append(extra)
+                    print(f"  {s['name']} round {i + 1} {side}: {value:.6g} {s['unit']}  " + "  ".join(f"{k} {v:.4g}" for k, v in extra.items()), flush=True)
+            mid = {side: statistics.median(v) for side, v in values.items()}
+            lower_is_better = s["mode"] == "udp"
+            entry = dict(name=s["name"], ours=mid.get("ours"), peer=mid.get("peer"), ratio=None, unit=s["unit"], runs=self.o.rounds)
+            if len(sides) == 2:
+                entry["ratio"] = mid["peer"] / mid["ours"] if lower_is_better else mid["ours"] / mid["peer"]
+            entry.update(goal=s["goal"], peer_name="spead2 4.5.1", values=values,
+                         details={side: {k: statistics.median(e[k] for e in v) for k in v[0]} for side, v in more.items()})
+            results.append(entry)
+        print(f"\n{'benchmark':32} {'unit':10} {'ours':>12} {'spead2':>12} {'ratio':>7} {'goal':>5} {'cpu ratio':>10}")
+        for e in results:
+            number = lambda v: "-" if v is None else f"{v:.4g}" if v < 1e4 else f"{v:,.0f}"
+            cpu = [e["details"][side]["cpu_s_per_gb"] for side in sides]
+            cpu = f"{cpu[1] / cpu[0]:>10.3g}" if len(sides) == 2 else f"{'-':>10}"
+            verdict = "" if e["ratio"] is None else "" if e["ratio"] >= e["goal"] else "  below the goal"
+            print(f"{e['name']:32} {e['unit']:10} {number(e['ours']):>12} {number(e['peer']):>12} {number(e['ratio']):>7} {e['goal']:>5} {cpu}{verdict}")
+            if "lost_packets" in next(iter(e["details"].values())):
+                for side, d in e["details"].items():
+                    print(f"    {side}: lost packets {d['lost_packets']:.0f}, lost heaps {d['lost_heaps']:.0f}, {d['gbit_per_s']:.3f} Gb/s, user {d['user_s_per_gb']:.3f} + system {d['sys_s_per_gb']:.3f} s/GB")
+        if len(sides) == 2 and not self.o.receiver:
+            self.save(results)
+
+    def save(self, results):
+        path = self.at("results.json")
+        old = []
+        if os.path.exists(path):
+            with open(path) as f:
+                old = json.load(f)
+        names = {e["name"] for e in results}
+        with open(path + ".new", "w") as f:
+            json.dump([e for e in old if e["name"] not in names] + results, f, indent=1)
+            f.write("\n")
+        os.replace(path + ".new", path)
+        print("written to", path)
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--rounds", type=int, default=5, help="interleaved pairs of measurements")
+    p.add_argument("--only", default="", help="scenarios whose name contains this")
+    p.add_argument("--quick", action="store_true", help="fewer passes and 1 s of UDP: for trying out")
+    p.add_argument("--venv", help="an environment that has the peer already")
+    p.add_argument("--lib", help="where libaqueduct.so is (target/release)")
+    p.add_argument("--target", default=os.path.join(ROOT, "target"), help="cargo's target directory")
+    p.add_argument("--receiver", help="a program to run in place of recv_aqueduct, with the same arguments; results.json is left as it is")
+    p.add_argument("--nice", type=int, default=0, help="niceness of the measurements; below 0 (needs root) on a machine with other work")
+    p.add_argument("--peer-only", action="store_true", help="measure the peer alone; results.json is left as it is")
+    p.add_argument("--ours-only", action="store_true", help="measure us alone; results.json is left as it is")
+    o = p.parse_args()
+    if o.rounds < 1:
+        p.error("--rounds must be at least 1")
+    if shutil.which(os.environ.get("CC", "cc")) is None:
+        fail("no C compiler (cc)")
+    if len(os.sched_getaffinity(0)) < 2:
+        fail("needs two processors: the sender or consumer on 0, the receiver on 1")
+    if o.nice:
+        os.setpriority(os.PRIO_PROCESS, 0, o.nice)
+    Bench(o).run()
