@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -392,9 +393,15 @@ impl<H: HeapHandler> Task for StreamTask<H> {
     }
 
     fn panicked(&mut self) {
-        self.shared.inbox.lock().closed = true;
         let error = Error::new(ErrorKind::Internal, "stream: a bug in this library ended it; see the log");
-        *self.shared.outcome.lock() = Some(EndReason::Failed(error));
+        let reason = EndReason::Failed(error);
+        // The handler may be what is broken; but if it can, it should tell its consumers that nothing more will come.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            self.close_inbox();
+            self.assembler.close(&reason);
+            self.publish();
+        }));
+        *self.shared.outcome.lock() = Some(reason);
         self.shared.ended.notify_all();
     }
 }
