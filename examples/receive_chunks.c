@@ -11,6 +11,7 @@
  * With port 0 the system chooses one; the program says which. It ends at a stop item, or at ctrl-C, and prints the ledger:
  * what became of every packet.
  */
+#define _POSIX_C_SOURCE 200809L /* sigaction, pipe */
 #include <aqueduct/aqueduct.h>
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 
     cargo build --release && benches/peer/run.py [--quick] [--only TEXT] [--rounds N] [--venv DIR] [--lib DIR] [--peer-only]
 
-Builds the C parts with cc, makes target/bench/venv with the peer if it is not there, generates the inputs under target/bench/, then runs each
+Builds the C parts with cc, makes target/peer-venv with the peer if it is not there, generates the inputs under target/bench/, then runs each
 scenario in interleaved rounds (ours, peer, ours, peer, ...), each measurement in a process of its own. Prints the medians and merges them by name into
 target/bench/results.json; ratio > 1 means that we are better. See README.md beside this file.
 """
@@ -76,16 +76,17 @@ class Bench:
             fail("cannot compile: " + " ".join(command))
 
     def venv(self):
-        self.python = os.path.join(self.o.venv or self.at("venv"), "bin", "python")
-        test = "import spead2, scipy, numpy, sys; sys.exit(spead2.__version__ != '4.5.1')"
-        if os.path.exists(self.python) and subprocess.run([self.python, "-c", test], stderr=subprocess.DEVNULL).returncode == 0:
+        if not self.o.venv:
+            made = subprocess.run([os.path.join(ROOT, "tools", "peer-venv.sh")], stdout=subprocess.PIPE, text=True,
+                                  env=dict(os.environ, CARGO_TARGET_DIR=os.path.abspath(self.o.target)))
+            if made.returncode != 0:
+                fail(f"this benchmark needs the peer ({' '.join(PACKAGES)}): pip with a package registry, or --venv DIR")
+            self.python = made.stdout.strip()
             return
-        if self.o.venv:
+        self.python = os.path.join(self.o.venv, "bin", "python")
+        test = "import spead2, scipy, numpy, sys; sys.exit(spead2.__version__ != '4.5.1')"
+        if subprocess.run([self.python, "-c", test], stderr=subprocess.DEVNULL).returncode != 0:
             fail(f"{self.o.venv} has no working {' '.join(PACKAGES)}")
-        print("installing", *PACKAGES, "into target/bench/venv", flush=True)
-        for command in ([sys.executable, "-m", "venv", self.at("venv")], [self.python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]):
-            if subprocess.run(command).returncode != 0:
-                fail(f"cannot install the peer ({' '.join(command)}): this benchmark needs pip and a package registry, or --venv DIR of an environment with {' '.join(PACKAGES)}")
 
     def receiver(self, side, s, extra):
         command = [self.o.receiver or self.at("recv_aqueduct")] if side == "ours" else [self.python, os.path.join(HERE, "peer_spead2.py"), "place=" + self.at("place.so")]
