@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use aqueduct_c_tests::{Program, here};
+use aqueduct_c_tests::{here, Program};
 
 const HEAPS: u64 = 2000;
 const HEAP_SIZE: usize = 64 << 10;
@@ -60,6 +60,26 @@ fn two_thousand_heaps_at_one_gigabit_per_second() {
     };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let program = Program::new("../examples/receive_chunks.c").build(folder.path());
+    // A busy machine may be too slow for a small socket buffer. Then the kernel drops packets and says so: that, and only
+    // that, is worth another try.
+    let mut text = String::new();
+    for _ in 0..3 {
+        text = transfer(&program, &python);
+        if !text.contains("kernel_drops") {
+            break;
+        }
+    }
+    let chunks: Vec<&str> = text.lines().filter(|line| line.starts_with("chunk ")).collect();
+    assert_eq!(chunks.len() as u64, HEAPS / HEAPS_PER_CHUNK, "{text}");
+    for (id, line) in chunks.iter().enumerate() {
+        let hash = expected_hash(id as u64);
+        assert_eq!(*line, format!("chunk {id}: 8 of 8 heaps, fnv1a {hash:016x}"));
+    }
+    assert!(text.contains(&format!("in {HEAPS} heaps, ledger closed: yes")), "{text}");
+}
+
+/// Has spead2 send to the program; what that prints.
+fn transfer(program: &Path, python: &Path) -> String {
     let numbers = [STEP.to_string(), HEAP_SIZE.to_string(), HEAPS_PER_CHUNK.to_string()];
     let mut receiver = Running(
         Command::new(program)
@@ -75,7 +95,11 @@ fn two_thousand_heaps_at_one_gigabit_per_second() {
     // The kernel may grant a smaller buffer and the library warn of it first.
     let port = loop {
         line.clear();
-        assert_ne!(errors.read_line(&mut line).expect("readable"), 0, "receive_chunks ended before it listened");
+        assert_ne!(
+            errors.read_line(&mut line).expect("readable"),
+            0,
+            "receive_chunks ended before it listened"
+        );
         if let Some(port) = line.trim().strip_prefix("listening on 127.0.0.1:") {
             break port.to_owned();
         }
@@ -99,11 +123,5 @@ fn two_thousand_heaps_at_one_gigabit_per_second() {
     let text = reading.join().expect("the reading thread ends");
     let status = receiver.0.wait().expect("receive_chunks ends at the stop item");
     assert!(status.success(), "{text}");
-    let chunks: Vec<&str> = text.lines().filter(|line| line.starts_with("chunk ")).collect();
-    assert_eq!(chunks.len() as u64, HEAPS / HEAPS_PER_CHUNK, "{text}");
-    for (id, line) in chunks.iter().enumerate() {
-        let hash = expected_hash(id as u64);
-        assert_eq!(*line, format!("chunk {id}: 8 of 8 heaps, fnv1a {hash:016x}"));
-    }
-    assert!(text.contains(&format!("in {HEAPS} heaps, ledger closed: yes")), "{text}");
+    text
 }
