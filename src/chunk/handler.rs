@@ -244,12 +244,16 @@ impl HeapHandler for ChunkHandler {
         // Both have at most 56 bits more than an address has, at most: saturation means "outside", which `write` refuses.
         let payload_offset = usize::try_from(packet.payload_offset()).unwrap_or(usize::MAX);
         let offset = heap.heap_offset.saturating_add(payload_offset);
-        let written = chunk.data.write_by(self.copy, offset, packet.payload())
-            && (self.presence_payload_size == 0
-                || chunk.present.write(
-                    heap.heap_index.saturating_add(payload_offset / self.presence_payload_size),
-                    &[1],
-                ));
+        let presence = match self.presence_payload_size {
+            0 => None,
+            // It has brought nothing that could be present, unless its heap has nothing to bring.
+            _ if packet.payload().is_empty() && packet.heap_length() != Some(0) => None,
+            size => Some(heap.heap_index.saturating_add(payload_offset / size)),
+        };
+        // Nothing is written of a packet whose flag would lie outside.
+        let written = presence.is_none_or(|flag| flag < chunk.present.len())
+            && chunk.data.write_by(self.copy, offset, packet.payload())
+            && presence.is_none_or(|flag| chunk.present.write(flag, &[1]));
         if !written {
             // Only a heap that does not tell its length gets here: the others were checked when they began.
             self.out_of_bounds_log.note(|| {
