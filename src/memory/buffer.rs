@@ -49,6 +49,15 @@ impl Buffer {
         self.len == 0
     }
 
+    /// All bytes, to read.
+    ///
+    /// # Safety
+    /// They must be initialised: zeroed, written, or so from the beginning.
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: start and len are those of bytes that we alone own; that they are initialised is the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
     /// Sets all bytes to zero.
     pub fn zero(&mut self) {
         // SAFETY: start and len are those of bytes that we alone own.
