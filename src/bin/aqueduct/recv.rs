@@ -183,7 +183,7 @@ impl Options {
                     port: *port,
                     max_size: self.max_size.unwrap_or(defaults.max_size),
                     buffer_size: self.buffer_size.unwrap_or(defaults.buffer_size),
-                    socket: None,
+                    ..UdpConfig::default()
                 })?;
                 let address = Address { host: host.clone(), port: reader.port() };
                 Ok((Box::new(reader), Some(address)))
