@@ -232,7 +232,7 @@ fn last_producer_stops() {
 /// Two tasks that only ever use wakers.
 #[test]
 fn wakers_put_and_get() {
-    check(2, || {
+    check(3, || {
         let ring = ring(1);
         let putter = {
             let ring = ring.clone();
@@ -265,7 +265,7 @@ fn wakers_put_and_get() {
 
 #[test]
 fn wakers_and_stop() {
-    check(2, || {
+    check(3, || {
         let ring = ring(1);
         let putter = {
             let ring = ring.clone();
@@ -291,7 +291,7 @@ fn wakers_and_stop() {
 
 /// Both levels, asked for before; one putter, one getter, neither waits.
 fn levels(capacity: usize) {
-    check(2, move || {
+    check(3, move || {
         let ring = ring(capacity);
         data_level(&ring);
         space_level(&ring);
