@@ -52,13 +52,13 @@ pub struct Options {
 #[group(multiple = false)]
 struct PaceOptions {
     /// Bits of UDP payload per second, on average: 1e9, 500M, 4G
-    #[arg(long, value_name = "BITS_PER_S", value_parser = units::rate)]
+    #[arg(long, value_name = "BITS_PER_S", value_parser = units::rate, allow_negative_numbers = true)]
     rate: Option<f64>,
     /// Keep the capture's times between packets
     #[arg(long)]
     timed: bool,
     /// Keep the capture's times, divided by X
-    #[arg(long, value_name = "X", value_parser = units::factor)]
+    #[arg(long, value_name = "X", value_parser = units::factor, allow_negative_numbers = true)]
     speed: Option<f64>,
 }
 
