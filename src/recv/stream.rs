@@ -354,6 +354,10 @@ impl<H: HeapHandler> Task for StreamTask<H> {
                 slot.ready = true;
             }
         }
+        if self.blocked.is_some() && !context.is_woken() && !context.is_stopping() {
+            // More arrives at a socket while the consumer is behind: that changes nothing.
+            return Progress::Wait;
+        }
         if let Phase::Receiving = self.phase {
             self.take_new_readers(context);
             let mut again = false;

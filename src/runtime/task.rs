@@ -54,6 +54,7 @@ pub struct Context<'a> {
     pub(super) number: usize,
     pub(super) waker: &'a Waker,
     pub(super) ready: &'a [usize],
+    pub(super) woken: bool,
     pub(super) stopping: bool,
 }
 
@@ -76,6 +77,11 @@ impl Context<'_> {
     /// The slots whose descriptors became readable since the last run; a slot may be named twice.
     pub fn ready(&self) -> &[usize] {
         self.ready
+    }
+
+    /// Whether the task's waker was woken (or it has just been spawned), and not only a descriptor became readable.
+    pub fn is_woken(&self) -> bool {
+        self.woken
     }
 
     /// Wakes this task, from any thread.

@@ -184,12 +184,13 @@ impl Worker {
         let entry = self.tasks.get_mut(&number)?;
         entry.runnable = false;
         // AcqRel, with the swap in wake_by_ref: a wake from now on queues the task again; what came before is seen now.
-        entry.waker.queued.swap(false, Ordering::AcqRel);
+        let woken = entry.waker.queued.swap(false, Ordering::AcqRel);
         let mut context = Context {
             registry: self.poll.registry(),
             number,
             waker: &entry.std_waker,
             ready: &entry.ready,
+            woken,
             stopping,
         };
         let progress = catch_unwind(AssertUnwindSafe(|| entry.task.run(&mut context))).unwrap_or_else(|_| {
