@@ -2,10 +2,12 @@
 //!
 //! The ledger of a stream: every packet ends in exactly one counter, and every heap too.
 //!
-//!     packets = packets_delivered + packets_incomplete + packets_control + packets_pending
-//!             + all discards, from truncated to not_udp
-//!     heaps   = complete_heaps + incomplete_heaps_evicted + incomplete_heaps_flushed
-//!             + too_old_heaps + rejected_heaps + place_out_of_bounds_heaps + jump_rejected_heaps + after_stop_heaps
+//! ```text
+//! packets = packets_delivered + packets_incomplete + packets_control + packets_pending
+//!         + all discards, from truncated to not_udp
+//! heaps   = complete_heaps + incomplete_heaps_evicted + incomplete_heaps_flushed
+//!         + too_old_heaps + rejected_heaps + place_out_of_bounds_heaps + jump_rejected_heaps + after_stop_heaps
+//! ```
 //!
 //! Both hold in every snapshot; packets_pending is 0 once the stream has ended. Counters only grow; they are published
 //! once per batch of packets, and reading them is cheap.
