@@ -11,6 +11,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 const STATUS: i32 = 130;
 
 /// Whether the user wants the program to end.
+#[cfg(feature = "pcap")]
 pub fn requested() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }

@@ -6,6 +6,7 @@
 mod failure;
 mod interrupt;
 mod layout;
+#[cfg(feature = "pcap")]
 mod pace;
 mod progress;
 mod recv;
