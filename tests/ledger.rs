@@ -58,7 +58,7 @@ struct Setup {
 
 impl Setup {
     fn flags_per_heap(&self) -> usize {
-        if self.presence == 0 { 1 } else { SLOT / self.presence + 1 }
+        SLOT.checked_div(self.presence).map_or(1, |packets| packets + 1)
     }
 
     /// The place callback, and the model's.

@@ -140,6 +140,10 @@ impl ChunkHandler {
                     if !self.send_ready(batch) {
                         return Err(Begin::Blocked);
                     }
+                    if self.closed {
+                        // Nobody takes chunks any more: the stream ends instead of filling all that are free.
+                        return Err(Begin::Discarded(Discard::AfterStop));
+                    }
                     match self.free.get_or_wake(&self.waker) {
                         Ok(mut chunk) => {
                             chunk.id = id;

@@ -246,14 +246,23 @@ impl<H: HeapHandler> StreamTask<H> {
     fn poll_readers(&mut self) -> bool {
         let mut again = false;
         self.rest = Duration::ZERO;
-        let (first, last) = match self.blocked.take() {
-            Some(slot) => (slot, self.readers.len() + slot),
-            None => (0, self.readers.len()),
-        };
+        let was_blocked = self.blocked.take();
+        let first = was_blocked.unwrap_or(0);
+        let last = first + self.readers.len();
         for turn in first..last {
             let slot = turn % self.readers.len();
             let Slot { reader: Some(reader), ready: true } = &mut self.readers[slot] else { continue };
             let polled = reader.poll(&mut self.assembler);
+            if let Polled::Blocked = polled
+                && !self.assembler.ended()
+            {
+                self.blocked = Some(slot);
+                let batch = self.assembler.batch();
+                // Woken for nothing it still waits for the same thing.
+                if was_blocked != Some(slot) || batch[Stat::Packets] > 0 {
+                    batch[Stat::WorkerBlocked] += 1;
+                }
+            }
             self.count_batch();
             match polled {
                 Polled::More => again = true,
@@ -262,12 +271,7 @@ impl<H: HeapHandler> StreamTask<H> {
                     self.readers[slot].ready = false;
                     self.rest = self.rest.max(wanted);
                 }
-                Polled::Blocked if self.assembler.ended() => return false,
-                Polled::Blocked => {
-                    self.blocked = Some(slot);
-                    self.assembler.batch()[Stat::WorkerBlocked] += 1;
-                    return false;
-                }
+                Polled::Blocked => return false,
                 Polled::Ended => self.end_reader(slot, None),
                 Polled::Failed(error) => self.end_reader(slot, Some(error)),
             }
