@@ -140,21 +140,26 @@ mod x86 {
 mod tests {
     use super::*;
 
+    /// Promise: as for [`CopyMethod::copy`].
     type Copy = unsafe fn(*mut u8, *const u8, usize);
 
     /// Every way to copy that this processor has.
     fn ways() -> Vec<(&'static str, Copy)> {
         #[allow(unused_mut, reason = "other processors have one way only")]
         let mut ways: Vec<(&str, Copy)> = vec![
+            // SAFETY: the same promise as Copy's.
             ("std", |d, s, n| unsafe { CopyMethod::Std.copy(d, s, n) }),
+            // SAFETY: the same promise as Copy's.
             ("non-temporal", |d, s, n| unsafe { CopyMethod::NonTemporal.copy(d, s, n) }),
         ];
         #[cfg(target_arch = "x86_64")]
         {
             if std::arch::is_x86_feature_detected!("avx512f") {
+                // SAFETY: the same promise as Copy's, and the processor has it.
                 ways.push(("avx512", |d, s, n| unsafe { x86::copy_avx512(d, s, n) }));
             }
             if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the same promise as Copy's, and the processor has it.
                 ways.push(("avx2", |d, s, n| unsafe { x86::copy_avx2(d, s, n) }));
             }
         }

@@ -114,10 +114,9 @@ impl Worker {
             let mut rest = Duration::ZERO;
             // Those that are runnable now get one turn each; what they make runnable waits for the next round.
             for _ in 0..self.runnable.len() {
-                if let Some(number) = self.runnable.pop_front() {
-                    if let Some(Progress::Rest(wanted)) = self.run_task(number, stopping) {
-                        rest = rest.max(wanted);
-                    }
+                let Some(number) = self.runnable.pop_front() else { break };
+                if let Some(Progress::Rest(wanted)) = self.run_task(number, stopping) {
+                    rest = rest.max(wanted);
                 }
             }
             if stopping {
