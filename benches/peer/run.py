@@ -11,6 +11,9 @@ import argparse, json, os, shutil, socket, statistics, subprocess, sys, threadin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.dirname(HERE))
+import results
+
 PACKAGES = ["spead2==4.5.1", "numpy", "scipy"]
 MIB = 1 << 20
 
@@ -162,7 +165,7 @@ class Bench:
     def run(self):
         self.build()
         self.venv()
-        self.sums, results = {}, []
+        self.sums, entries = {}, []
         sides = [side for side in ("ours", "peer") if side not in ({"ours"} if self.o.peer_only else {"peer"} if self.o.ours_only else set())]
         for s in SCENARIOS:
             if self.o.only not in s["name"]:
@@ -185,9 +188,9 @@ class Bench:
                 entry["ratio"] = mid["peer"] / mid["ours"] if lower_is_better else mid["ours"] / mid["peer"]
             entry.update(goal=s["goal"], peer_name="spead2 4.5.1", values=values,
                          details={side: {k: statistics.median(e[k] for e in v) for k in v[0]} for side, v in more.items()})
-            results.append(entry)
+            entries.append(entry)
         print(f"\n{'benchmark':32} {'unit':10} {'ours':>12} {'spead2':>12} {'ratio':>7} {'goal':>5} {'cpu ratio':>10}")
-        for e in results:
+        for e in entries:
             number = lambda v: "-" if v is None else f"{v:.4g}" if v < 1e4 else f"{v:,.0f}"
             cpu = [e["details"][side]["cpu_s_per_gb"] for side in sides]
             cpu = f"{cpu[1] / cpu[0]:>10.3g}" if len(sides) == 2 else f"{'-':>10}"
@@ -197,19 +200,11 @@ class Bench:
                 for side, d in e["details"].items():
                     print(f"    {side}: lost packets {d['lost_packets']:.0f}, lost heaps {d['lost_heaps']:.0f}, {d['gbit_per_s']:.3f} Gb/s, user {d['user_s_per_gb']:.3f} + system {d['sys_s_per_gb']:.3f} s/GB")
         if len(sides) == 2 and not self.o.receiver and not self.o.quick:
-            self.save(results)
+            self.save(entries)
 
-    def save(self, results):
+    def save(self, new):
         path = self.at("results.json")
-        old = []
-        if os.path.exists(path):
-            with open(path) as f:
-                old = json.load(f)
-        names = {e["name"] for e in results}
-        with open(path + ".new", "w") as f:
-            json.dump([e for e in old if e["name"] not in names] + results, f, indent=1)
-            f.write("\n")
-        os.replace(path + ".new", path)
+        results.merge(path, new)
         print("written to", path)
 
 
