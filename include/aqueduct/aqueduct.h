@@ -905,8 +905,8 @@ typedef struct aq_recv_stats {
     /** Heaps that came when there was no longer anywhere to put them: the rings had been stopped. */
     uint64_t after_stop_heaps;
     /**
-     * Heaps of which only packets without their beginning came (in-order mode). They never started, so they are not
-     * among `heaps`.
+     * Heaps of which packets came without their beginning (in-order mode): it was lost, or the heap had been given up
+     * before. Beside the ledger.
      */
     uint64_t heaps_lost_start;
     /** Packets of complete heaps. */

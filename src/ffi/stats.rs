@@ -55,8 +55,8 @@ pub struct aq_recv_stats {
     pub jump_rejected_heaps: u64,
     /// Heaps that came when there was no longer anywhere to put them: the rings had been stopped.
     pub after_stop_heaps: u64,
-    /// Heaps of which only packets without their beginning came (in-order mode). They never started, so they are not
-    /// among `heaps`.
+    /// Heaps of which packets came without their beginning (in-order mode): it was lost, or the heap had been given up
+    /// before. Beside the ledger.
     pub heaps_lost_start: u64,
     /// Packets of complete heaps.
     pub packets_delivered: u64,
