@@ -167,7 +167,8 @@ statistics! {
     /// Captured frames that carry no UDP datagram, or one whose lengths contradict each other.
     NotUdp "not_udp" Counter Packets;
 
-    /// Datagrams that the kernel dropped because nobody fetched them in time.
+    /// Datagrams that the kernel dropped because nobody fetched them in time. The kernel counts a bunch that it had
+    /// coalesced (GRO) as one: then this is how many bunches there were, at least.
     KernelDrops "kernel_drops" Counter None;
     /// Bytes of payload in complete heaps.
     BytesDelivered "bytes_delivered" Counter None;

@@ -222,13 +222,17 @@ impl<H: HeapHandler> StreamTask<H> {
             self.live_readers += 1;
             self.readers.push(Slot { reader: Some(reader), ready: true });
             if let Err(error) = watched {
-                self.end_reader(slot, Some(Error::io("watching a reader's descriptor", &error)));
+                self.end_reader(context, slot, Some(Error::io("watching a reader's descriptor", &error)));
             }
         }
     }
 
-    fn end_reader(&mut self, slot: usize, failure: Option<Error>) {
+    fn end_reader(&mut self, context: &Context<'_>, slot: usize, failure: Option<Error>) {
         if let Some(mut reader) = self.readers[slot].reader.take() {
+            if let Some(fd) = reader.fd() {
+                // The user may have a duplicate, which would keep the watch alive. It fails if there never was one.
+                let _ = context.unwatch(fd.as_fd());
+            }
             self.live_readers -= 1;
             let left = reader.leftover();
             let batch = self.assembler.batch();
@@ -243,7 +247,7 @@ impl<H: HeapHandler> StreamTask<H> {
     }
 
     /// Gives each reader that is ready a turn. True if one wants another.
-    fn poll_readers(&mut self) -> bool {
+    fn poll_readers(&mut self, context: &Context<'_>) -> bool {
         let mut again = false;
         self.rest = Duration::ZERO;
         let was_blocked = self.blocked.take();
@@ -272,8 +276,8 @@ impl<H: HeapHandler> StreamTask<H> {
                     self.rest = self.rest.max(wanted);
                 }
                 Polled::Blocked => return false,
-                Polled::Ended => self.end_reader(slot, None),
-                Polled::Failed(error) => self.end_reader(slot, Some(error)),
+                Polled::Ended => self.end_reader(context, slot, None),
+                Polled::Failed(error) => self.end_reader(context, slot, Some(error)),
             }
             if self.assembler.ended() {
                 return false;
@@ -319,7 +323,7 @@ impl<H: HeapHandler> StreamTask<H> {
         None
     }
 
-    fn close_inbox(&mut self) {
+    fn close_inbox(&mut self, context: &Context<'_>) {
         let unread = {
             let mut inbox = self.shared.inbox.lock();
             inbox.closed = true;
@@ -327,7 +331,7 @@ impl<H: HeapHandler> StreamTask<H> {
         };
         drop(unread);
         for slot in 0..self.readers.len() {
-            self.end_reader(slot, None);
+            self.end_reader(context, slot, None);
         }
         self.readers.clear();
     }
@@ -367,7 +371,7 @@ impl<H: HeapHandler> Task for StreamTask<H> {
             let mut again = false;
             let mut end = self.reason_to_end(context.is_stopping());
             if end.is_none() {
-                again = self.poll_readers();
+                again = self.poll_readers(context);
                 end = self.reason_to_end(context.is_stopping());
             }
             match end {
@@ -375,7 +379,7 @@ impl<H: HeapHandler> Task for StreamTask<H> {
                 None if !self.rest.is_zero() => return Progress::Rest(self.rest),
                 None => return Progress::Wait,
                 Some(reason) => {
-                    self.close_inbox();
+                    self.close_inbox(context);
                     self.phase = Phase::Flushing(reason);
                 }
             }
@@ -400,15 +404,15 @@ impl<H: HeapHandler> Task for StreamTask<H> {
         }
     }
 
-    fn panicked(&mut self) {
+    fn panicked(&mut self, context: &Context<'_>) {
         let error = Error::new(ErrorKind::Internal, "stream: a bug in this library ended it; see the log");
         let reason = EndReason::Failed(error);
-        // The handler may be what is broken; but if it can, it should tell its consumers that nothing more will come.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            self.close_inbox();
-            self.assembler.close(&reason);
-            self.publish();
-        }));
+        // The consumer gets what there is, and is not left to wait for more. Each step may panic once more; the next
+        // one is tried all the same.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.close_inbox(context)));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.assembler.flush()));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.assembler.close(&reason)));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.publish()));
         *self.shared.outcome.lock() = Some(reason);
         self.shared.ended.notify_all();
     }

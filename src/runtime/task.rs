@@ -35,7 +35,7 @@ pub trait Task: Send {
     fn run(&mut self, context: &mut Context<'_>) -> Progress;
 
     /// `run` panicked; the worker drops the task after this call.
-    fn panicked(&mut self);
+    fn panicked(&mut self, context: &Context<'_>);
 }
 
 /// Bits of a [`Token`] that hold the slot; the others hold the task's number.
@@ -60,7 +60,8 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// Has the task run whenever `fd` *becomes* readable (edge-triggered: read until it is empty before waiting),
-    /// under the number `slot`. The watch ends when the descriptor is closed.
+    /// under the number `slot`. The watch ends when the descriptor is closed, *and* every duplicate of it, in whatever
+    /// hands: end it with [`unwatch`](Self::unwatch) unless nobody can have one.
     pub fn watch(&self, fd: BorrowedFd<'_>, slot: usize) -> io::Result<()> {
         if slot >= 1 << SLOT_BITS {
             return Err(io::Error::other("a task can watch at most 65536 descriptors"));
@@ -69,7 +70,7 @@ impl Context<'_> {
         self.registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)
     }
 
-    /// Ends a watch; needed only for descriptors that stay open.
+    /// Ends a watch, before the descriptor is closed.
     pub fn unwatch(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()))
     }

@@ -194,7 +194,7 @@ impl Worker {
         };
         let progress = catch_unwind(AssertUnwindSafe(|| entry.task.run(&mut context))).unwrap_or_else(|_| {
             // The panic hook has said what and where. The task's state is not to be trusted; it only says goodbye.
-            let _ = catch_unwind(AssertUnwindSafe(|| entry.task.panicked()));
+            let _ = catch_unwind(AssertUnwindSafe(|| entry.task.panicked(&context)));
             Progress::Done
         });
         entry.ready.clear();
