@@ -210,7 +210,7 @@ static void what_place_is_told(void)
     struct packets p = no_packets();
     struct heard heard;
     uint64_t items[] = {COUNTER_ITEM, SPEAD_HEAP_CNT, SPEAD_HEAP_LENGTH, SPEAD_PAYLOAD_OFFSET, SPEAD_PAYLOAD_LENGTH,
-                        0x9999 & 0x7fff, 0x4300, 0x4101};
+                        0x1999, 0x4300, 0x4101};
     uint8_t zeros[32] = {0};
     receiver_init(&r);
     heard.packets = &p;
