@@ -21,8 +21,10 @@ static int check_count, check_failures;
 static inline int check_result(int ok)
 {
     __atomic_fetch_add(&check_count, 1, __ATOMIC_RELAXED);
-    if (!ok)
-        __atomic_fetch_add(&check_failures, 1, __ATOMIC_RELAXED);
+    if (!ok) {
+        if (__atomic_fetch_add(&check_failures, 1, __ATOMIC_RELAXED) == 0)
+            setvbuf(stdout, NULL, _IONBF, 0); /* to be seen although the program may hang or crash soon */
+    }
     return ok;
 }
 
