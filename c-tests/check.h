@@ -21,21 +21,25 @@ static int check_count, check_failures;
 static inline int check_result(int ok)
 {
     __atomic_fetch_add(&check_count, 1, __ATOMIC_RELAXED);
-    if (!ok)
-        __atomic_fetch_add(&check_failures, 1, __ATOMIC_RELAXED);
+    if (!ok) {
+        if (__atomic_fetch_add(&check_failures, 1, __ATOMIC_RELAXED) == 0)
+            setvbuf(stdout, NULL, _IONBF, 0); /* to be seen although the program may hang or crash soon */
+    }
     return ok;
 }
 
-static inline void check_true(int ok, const char *text, const char *file, int line)
+static inline int check_true(int ok, const char *text, const char *file, int line)
 {
     if (!check_result(ok))
         printf("%s:%d: %s is false\n", file, line, text);
+    return ok;
 }
 
-static inline void check_eq(intmax_t a, intmax_t b, const char *text_a, const char *text_b, const char *file, int line)
+static inline int check_eq(intmax_t a, intmax_t b, const char *text_a, const char *text_b, const char *file, int line)
 {
     if (!check_result(a == b))
         printf("%s:%d: %s is %jd, but %s is %jd\n", file, line, text_a, a, text_b, b);
+    return a == b;
 }
 
 static inline void check_text(const char *a, const char *b, const char *text_a, const char *file, int line)
@@ -44,15 +48,18 @@ static inline void check_text(const char *a, const char *b, const char *text_a, 
         printf("%s:%d: %s is \"%s\", not \"%s\"\n", file, line, text_a, a != NULL ? a : "(NULL)", b);
 }
 
-static inline void check_status(aq_status status, aq_status expected, const char *detail, const char *text,
-                                const char *file, int line)
+static inline int check_status(aq_status status, aq_status expected, const char *detail, const char *text,
+                               const char *file, int line)
 {
     if (!check_result(status == expected))
         printf("%s:%d: %s is %d (%s; last error: %s), not %d (%s)\n", file, line, text, (int)status,
                aq_status_string(status), aq_last_error(), (int)expected, aq_status_string(expected));
     else if (detail != NULL && !check_result(strstr(aq_last_error(), detail) != NULL))
         printf("%s:%d: %s says \"%s\", not \"%s\"\n", file, line, text, aq_last_error(), detail);
+    return status == expected;
 }
+
+/* Each has a value: whether it was so (for CHECK_ERROR, whether the status was). */
 
 /* expr is true */
 #define CHECK(expr) check_true(!!(expr), #expr, __FILE__, __LINE__)

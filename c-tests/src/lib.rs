@@ -155,7 +155,8 @@ impl Program {
         run(Command::new(program).args(&self.arguments), folder.path());
     }
 
-    fn build(&self, folder: &Path) -> PathBuf {
+    /// Compiles and links; the program that this leaves in `folder`.
+    pub fn build(&self, folder: &Path) -> PathBuf {
         let output = folder.join("program");
         let mut command = compiler(self.standard);
         command.args(&self.sources).arg("-o").arg(&output).args(["-x", "none", "-pthread"]);

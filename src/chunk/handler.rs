@@ -16,8 +16,9 @@ use super::place::{ChunkStreamConfig, Place, PlaceRequest, Placement};
 use super::stream::ChunkRing;
 use super::window::{Step, Window};
 use crate::log::Limited;
+use crate::memory::CopyMethod;
 use crate::recv::stats::{Batch, Stat};
-use crate::recv::{Begin, Discard, EndReason, HeapHandler};
+use crate::recv::{Begin, Discard, EndReason, HeapHandler, StreamConfig};
 use crate::ring::{GetError, PutError};
 use crate::spead::Packet;
 
@@ -38,6 +39,7 @@ pub struct ChunkHandler {
     place: Box<dyn Place>,
     presence_payload_size: usize,
     stream_id: u64,
+    copy: CopyMethod,
     data: Arc<ChunkRing>,
     free: Arc<ChunkRing>,
     undelivered: Undelivered,
@@ -61,7 +63,7 @@ pub struct ChunkHandler {
 impl ChunkHandler {
     pub(super) fn new(
         config: ChunkStreamConfig,
-        stream_id: u64,
+        stream: &StreamConfig,
         data: Arc<ChunkRing>,
         free: Arc<ChunkRing>,
         undelivered: Undelivered,
@@ -71,7 +73,8 @@ impl ChunkHandler {
             items: config.items.into(),
             place: config.place,
             presence_payload_size: config.packet_presence_payload_size,
-            stream_id,
+            stream_id: stream.stream_id,
+            copy: stream.copy,
             data,
             free,
             undelivered,
@@ -104,6 +107,7 @@ impl ChunkHandler {
 
     /// Sends on what has left the window. False if the data ring is full.
     fn send_ready(&mut self, batch: &mut Batch) -> bool {
+        self.copy.publish();
         while let Some(chunk) = self.outbox.pop_front() {
             match self.data.put_or_wake(chunk, &self.waker) {
                 Ok(()) => batch[Stat::ChunksReady] += 1,
@@ -252,7 +256,7 @@ impl HeapHandler for ChunkHandler {
         };
         // Nothing is written of a packet whose flag would lie outside.
         let written = presence.is_none_or(|flag| flag < chunk.present.len())
-            && chunk.data.write(offset, packet.payload())
+            && chunk.data.write_by(self.copy, offset, packet.payload())
             && presence.is_none_or(|flag| chunk.present.write(flag, &[1]));
         if !written {
             // Only a heap that does not tell its length gets here: the others were checked when they began.

@@ -104,8 +104,8 @@ statistics! {
     JumpRejectedHeaps "jump_rejected_heaps" Counter Heaps;
     /// Heaps that came when there was no longer anywhere to put them: the rings had been stopped.
     AfterStopHeaps "after_stop_heaps" Counter Heaps;
-    /// Heaps of which only packets without their beginning came (in-order mode). They never started, so they are not
-    /// among `heaps`.
+    /// Heaps of which packets came without their beginning (in-order mode): it was lost, or the heap had been given up
+    /// before. Beside the ledger.
     HeapsLostStart "heaps_lost_start" Counter None;
 
     /// Packets of complete heaps.

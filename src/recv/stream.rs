@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -76,6 +77,7 @@ impl Stream {
             any_reader: false,
             blocked: None,
             failure: None,
+            rest: Duration::ZERO,
             phase: Phase::Fresh,
         };
         let task = pool.spawn(Box::new(task))?;
@@ -202,6 +204,8 @@ struct StreamTask<H: HeapHandler> {
     blocked: Option<usize>,
     /// The first failure of a reader; the others may go on.
     failure: Option<Error>,
+    /// How long the readers that have nothing more would rest.
+    rest: Duration,
     phase: Phase,
 }
 
@@ -245,6 +249,7 @@ impl<H: HeapHandler> StreamTask<H> {
     /// Gives each reader that is ready a turn. True if one wants another.
     fn poll_readers(&mut self, context: &Context<'_>) -> bool {
         let mut again = false;
+        self.rest = Duration::ZERO;
         let was_blocked = self.blocked.take();
         let first = was_blocked.unwrap_or(0);
         let last = first + self.readers.len();
@@ -266,6 +271,10 @@ impl<H: HeapHandler> StreamTask<H> {
             match polled {
                 Polled::More => again = true,
                 Polled::Idle => self.readers[slot].ready = false,
+                Polled::Rest(wanted) => {
+                    self.readers[slot].ready = false;
+                    self.rest = self.rest.max(wanted);
+                }
                 Polled::Blocked => return false,
                 Polled::Ended => self.end_reader(context, slot, None),
                 Polled::Failed(error) => self.end_reader(context, slot, Some(error)),
@@ -353,6 +362,10 @@ impl<H: HeapHandler> Task for StreamTask<H> {
                 slot.ready = true;
             }
         }
+        if self.blocked.is_some() && !context.is_woken() && !context.is_stopping() {
+            // More arrives at a socket while the consumer is behind: that changes nothing.
+            return Progress::Wait;
+        }
         if let Phase::Receiving = self.phase {
             self.take_new_readers(context);
             let mut again = false;
@@ -363,6 +376,7 @@ impl<H: HeapHandler> Task for StreamTask<H> {
             }
             match end {
                 None if again => return Progress::Again,
+                None if !self.rest.is_zero() => return Progress::Rest(self.rest),
                 None => return Progress::Wait,
                 Some(reason) => {
                     self.close_inbox(context);

@@ -5,11 +5,15 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::worker::{self, WorkerShared};
+
+/// The longest [`Progress::Rest`]: a stop waits no longer for a resting worker.
+pub const MAX_REST: Duration = Duration::from_millis(1);
 
 /// What a task wants after it has run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,9 @@ pub enum Progress {
     Again,
     /// To be run when a watched descriptor becomes readable or its waker is woken.
     Wait,
+    /// As `Wait`; and the whole worker may rest for so long before it looks for readiness again, so that more can
+    /// gather meanwhile. At most [`MAX_REST`].
+    Rest(Duration),
     /// Nothing more: the worker drops it.
     Done,
 }
@@ -47,6 +54,7 @@ pub struct Context<'a> {
     pub(super) number: usize,
     pub(super) waker: &'a Waker,
     pub(super) ready: &'a [usize],
+    pub(super) woken: bool,
     pub(super) stopping: bool,
 }
 
@@ -70,6 +78,11 @@ impl Context<'_> {
     /// The slots whose descriptors became readable since the last run; a slot may be named twice.
     pub fn ready(&self) -> &[usize] {
         self.ready
+    }
+
+    /// Whether the task's waker was woken (or it has just been spawned), and not only a descriptor became readable.
+    pub fn is_woken(&self) -> bool {
+        self.woken
     }
 
     /// Wakes this task, from any thread.
