@@ -121,7 +121,7 @@ pub struct aq_udp_reader_config {
     pub socket_fd: c_int,
     /// Port to bind to; 0 (default) lets the system choose, see aq_recv_stream_reader_port().
     pub port: u16,
-    /// 0.
+    /// Must be 0; anything else is AQ_E_VERSION.
     pub reserved: u16,
 }
 
@@ -185,6 +185,7 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
         let stream = unsafe { handle::borrow(stream, "stream") }?;
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         let c = unsafe { sized::read(config, "config") }?;
+        sized::reserved(c.reserved, "config: reserved")?;
         // SAFETY: NULL or a C text by the contract of the struct.
         let host = unsafe { text::optional(c.host, "host") }?.unwrap_or_default().to_owned();
         let socket = match c.socket_fd {
