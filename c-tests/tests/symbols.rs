@@ -32,7 +32,8 @@ fn every_symbol_is_declared_and_called_from_c() {
     let header = fs::read_to_string(include().join("aqueduct/aqueduct.h")).expect("the header");
     let mut programs = String::new();
     // With the headers that they include; not misuse/, which calls with NULL what nobody may ever call right.
-    let files = [here().join("api"), here().to_path_buf()].map(|folder| fs::read_dir(folder).expect("a folder"));
+    let files =
+        [here().join("api"), here().to_path_buf()].map(|folder| fs::read_dir(folder).expect("a folder"));
     for path in files.into_iter().flatten().flatten().map(|entry| entry.path()) {
         if path.extension().is_some_and(|extension| extension == "c" || extension == "h") {
             programs += &fs::read_to_string(path).expect("a source file");
