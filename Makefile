@@ -27,10 +27,11 @@ demo: build ## send, lose, receive and account for packets, on this machine, in 
 test: deps ## run all tests: Rust, C, layouts, loom models, installed packages
 	@tools/test.sh
 
-bench: deps ## measure against spead2, libzmq and others, in one run
+bench: deps ## measure against spead2 and others; about 5 minutes, on a machine with nothing else to do
 	$(CARGO) build --release
-	python3 benches/peer/run.py
-	$(CARGO) bench --bench ring
+	$(CARGO) bench --bench ring -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
+	python3 benches/peer/run.py --target "$(CARGO_TARGET_DIR)"
+	@benches/results.py "$(CARGO_TARGET_DIR)/bench/results.json"
 
 header: deps ## write include/aqueduct/aqueduct.h anew from src/ffi
 	AQ_WRITE_HEADER=1 $(CARGO) test --test header

@@ -1,6 +1,6 @@
 /* Receives SPEAD heaps over UDP into chunks: the program to start from.
  *
- *   receive_chunks HOST PORT ITEM STEP HEAP_SIZE HEAPS_PER_CHUNK
+ *   receive_chunks HOST PORT ITEM STEP HEAP_SIZE HEAPS_PER_CHUNK [FILE]
  *
  * Every heap carries a counter item (a timestamp, say) whose value grows by STEP from heap to heap; its payload has
  * HEAP_SIZE bytes. A chunk is HEAPS_PER_CHUNK heaps in a row. The place callback says where each heap goes; the library
@@ -8,12 +8,15 @@
  *
  *   receive_chunks 127.0.0.1 0 0x1600 4096 8192 8
  *
- * With port 0 the system chooses one; the program says which. It ends at a stop item, or at ctrl-C, and prints the ledger:
- * what became of every packet.
+ * With port 0 the system chooses one; the program says which. With FILE, which must not exist yet, the chunks' data are
+ * written there, zeros for heaps that did not come. It ends at a stop item, or at ctrl-C, and prints the ledger: what became
+ * of every packet.
  */
+#define _POSIX_C_SOURCE 200809L /* sigaction, pipe */
 #include <aqueduct/aqueduct.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -66,20 +69,27 @@ static void on_signal(int signal)
     errno = saved;
 }
 
-/* What a real program would do with a chunk: here it counts heaps and hashes (FNV-1a) what has come, so that a test can
- * tell whether every byte is the one that was sent. */
-static void process(const aq_chunk *chunk, const struct layout *l)
+/* What a real program would do with a chunk: here it counts heaps, hashes (FNV-1a) what has come, and writes it to a file
+ * if there is one. */
+static void process(const aq_chunk *chunk, const struct layout *l, FILE *file)
 {
-    const uint8_t *data = (const uint8_t *)aq_chunk_data(chunk);
+    uint8_t *data = (uint8_t *)aq_chunk_data(chunk);
     const uint8_t *present = aq_chunk_present(chunk);
     int64_t complete = 0;
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (int64_t heap = 0; heap < l->heaps_per_chunk; heap++) {
-        if (!present[heap])
-            continue; /* not (completely) received: its bytes in the chunk mean nothing */
-        complete++;
-        for (size_t i = 0; i < l->heap_size; i++)
-            hash = (hash ^ data[(size_t)heap * l->heap_size + i]) * UINT64_C(0x100000001b3);
+    for (int64_t i = 0; i < l->heaps_per_chunk; i++) {
+        uint8_t *heap = data + (size_t)i * l->heap_size;
+        if (present[i]) {
+            complete++;
+            for (size_t byte = 0; byte < l->heap_size; byte++)
+                hash = (hash ^ heap[byte]) * UINT64_C(0x100000001b3);
+        } else {
+            memset(heap, 0, l->heap_size); /* not (completely) received: its bytes mean nothing */
+        }
+    }
+    if (file != NULL && fwrite(data, l->heap_size, (size_t)l->heaps_per_chunk, file) != (size_t)l->heaps_per_chunk) {
+        perror("writing the file");
+        exit(1);
     }
     printf("chunk %" PRId64 ": %" PRId64 " of %" PRId64 " heaps, fnv1a %016" PRIx64 "\n", aq_chunk_id(chunk), complete,
            l->heaps_per_chunk, hash);
@@ -116,8 +126,8 @@ static int64_t number(const char *text, int64_t smallest, int64_t largest, const
 
 int main(int argc, char **argv)
 {
-    if (argc != 7) {
-        fprintf(stderr, "usage: %s HOST PORT ITEM STEP HEAP_SIZE HEAPS_PER_CHUNK\n", argv[0]);
+    if (argc != 7 && argc != 8) {
+        fprintf(stderr, "usage: %s HOST PORT ITEM STEP HEAP_SIZE HEAPS_PER_CHUNK [FILE]\n", argv[0]);
         return 2;
     }
     uint64_t item = (uint64_t)number(argv[3], 1, INT64_C(1) << 55, "ITEM");
@@ -125,6 +135,15 @@ int main(int argc, char **argv)
     layout.step = number(argv[4], 1, INT64_MAX, "STEP");
     layout.heap_size = (size_t)number(argv[5], 1, 1 << 30, "HEAP_SIZE");
     layout.heaps_per_chunk = number(argv[6], 1, 1 << 20, "HEAPS_PER_CHUNK");
+    FILE *file = NULL;
+    if (argc == 8) {
+        int fd = open(argv[7], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        file = fd < 0 ? NULL : fdopen(fd, "wb");
+        if (file == NULL) {
+            perror(argv[7]);
+            return 1;
+        }
+    }
 
     /* A worker thread to receive with, a ring for filled chunks and a ring for empty ones. */
     aq_thread_pool *pool;
@@ -184,7 +203,7 @@ int main(int argc, char **argv)
         aq_chunk *chunk;
         aq_status status = aq_chunk_ring_get(data, 0, &chunk);
         if (status == AQ_OK) {
-            process(chunk, &layout);
+            process(chunk, &layout, file);
             CHECK(aq_recv_stream_add_free_chunk(stream, chunk)); /* to be filled again */
         } else if (status == AQ_STOPPED) {
             break; /* the stream has ended, and this program has had all of it */
@@ -218,6 +237,10 @@ int main(int argc, char **argv)
     printf("%" PRIu64 " of %" PRIu64 " packets delivered in %" PRIu64 " heaps, ledger closed: %s\n", stats.packets_delivered,
            stats.packets, stats.complete_heaps, stats.ledger_closed ? "yes" : "no");
 
+    if (file != NULL && fclose(file) != 0) {
+        perror("writing the file");
+        return 1;
+    }
     /* In any order: handles keep alive what they need. */
     aq_thread_pool_free(pool);
     aq_chunk_ring_free(data);

@@ -86,8 +86,10 @@ static struct pass new_stream(void)
     aq_recv_stream_config_init(&c, sizeof c);
     c.max_heaps = number("max_heaps", NULL);
     c.explicit_start = 1;
+#ifdef AQ_MEMCPY_NONTEMPORAL
     if (strcmp(text("memcpy", "std"), "nontemporal") == 0)
         c.memcpy = AQ_MEMCPY_NONTEMPORAL;
+#endif
     aq_chunk_stream_config k;
     aq_chunk_stream_config_init(&k, sizeof k);
     k.items = &timestamp;

@@ -3,7 +3,7 @@
 
     cargo build --release && benches/peer/run.py [--quick] [--only TEXT] [--rounds N] [--venv DIR] [--lib DIR] [--peer-only]
 
-Builds the C parts with cc, makes target/bench/venv with the peer if it is not there, generates the inputs under target/bench/, then runs each
+Builds the C parts with cc, makes target/peer-venv with the peer if it is not there, generates the inputs under target/bench/, then runs each
 scenario in interleaved rounds (ours, peer, ours, peer, ...), each measurement in a process of its own. Prints the medians and merges them by name into
 target/bench/results.json; ratio > 1 means that we are better. See README.md beside this file.
 """
@@ -11,6 +11,9 @@ import argparse, json, os, shutil, socket, statistics, subprocess, sys, threadin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.dirname(HERE))
+import results
+
 PACKAGES = ["spead2==4.5.1", "numpy", "scipy"]
 MIB = 1 << 20
 
@@ -23,7 +26,7 @@ SCENARIOS = [
     dict(name="chunk/pcap/1KiB/packets", unit="packets/s", goal=1.5, mode="pcap", heap=1024, payload=1024, total=256 * MIB, chunk=MIB,
          max_chunks=4, passes=4, peer_memcpy="std", our_memcpy="std"),
     dict(name="chunk/udp/8972/1MiB/cpu", unit="CPU s/GB", goal=1.25, mode="udp", heap=MIB, packet=8972, heaps=1900, rate=4e9, batch=8, chunk=16 * MIB,
-         max_chunks=2, passes=1, peer_memcpy="std", our_memcpy="std"),
+         max_chunks=2, passes=1, peer_memcpy="std", our_memcpy="nontemporal"),
 ]
 
 
@@ -76,16 +79,17 @@ class Bench:
             fail("cannot compile: " + " ".join(command))
 
     def venv(self):
-        self.python = os.path.join(self.o.venv or self.at("venv"), "bin", "python")
-        test = "import spead2, scipy, numpy, sys; sys.exit(spead2.__version__ != '4.5.1')"
-        if os.path.exists(self.python) and subprocess.run([self.python, "-c", test], stderr=subprocess.DEVNULL).returncode == 0:
+        if not self.o.venv:
+            made = subprocess.run([os.path.join(ROOT, "tools", "peer-venv.sh")], stdout=subprocess.PIPE, text=True,
+                                  env=dict(os.environ, CARGO_TARGET_DIR=os.path.abspath(self.o.target)))
+            if made.returncode != 0:
+                fail(f"this benchmark needs the peer ({' '.join(PACKAGES)}): pip with a package registry, or --venv DIR")
+            self.python = made.stdout.strip()
             return
-        if self.o.venv:
+        self.python = os.path.join(self.o.venv, "bin", "python")
+        test = "import spead2, scipy, numpy, sys; sys.exit(spead2.__version__ != '4.5.1')"
+        if subprocess.run([self.python, "-c", test], stderr=subprocess.DEVNULL).returncode != 0:
             fail(f"{self.o.venv} has no working {' '.join(PACKAGES)}")
-        print("installing", *PACKAGES, "into target/bench/venv", flush=True)
-        for command in ([sys.executable, "-m", "venv", self.at("venv")], [self.python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]):
-            if subprocess.run(command).returncode != 0:
-                fail(f"cannot install the peer ({' '.join(command)}): this benchmark needs pip and a package registry, or --venv DIR of an environment with {' '.join(PACKAGES)}")
 
     def receiver(self, side, s, extra):
         command = [self.o.receiver or self.at("recv_aqueduct")] if side == "ours" else [self.python, os.path.join(HERE, "peer_spead2.py"), "place=" + self.at("place.so")]
@@ -161,7 +165,7 @@ class Bench:
     def run(self):
         self.build()
         self.venv()
-        self.sums, results = {}, []
+        self.sums, entries = {}, []
         sides = [side for side in ("ours", "peer") if side not in ({"ours"} if self.o.peer_only else {"peer"} if self.o.ours_only else set())]
         for s in SCENARIOS:
             if self.o.only not in s["name"]:
@@ -184,9 +188,9 @@ class Bench:
                 entry["ratio"] = mid["peer"] / mid["ours"] if lower_is_better else mid["ours"] / mid["peer"]
             entry.update(goal=s["goal"], peer_name="spead2 4.5.1", values=values,
                          details={side: {k: statistics.median(e[k] for e in v) for k in v[0]} for side, v in more.items()})
-            results.append(entry)
+            entries.append(entry)
         print(f"\n{'benchmark':32} {'unit':10} {'ours':>12} {'spead2':>12} {'ratio':>7} {'goal':>5} {'cpu ratio':>10}")
-        for e in results:
+        for e in entries:
             number = lambda v: "-" if v is None else f"{v:.4g}" if v < 1e4 else f"{v:,.0f}"
             cpu = [e["details"][side]["cpu_s_per_gb"] for side in sides]
             cpu = f"{cpu[1] / cpu[0]:>10.3g}" if len(sides) == 2 else f"{'-':>10}"
@@ -195,20 +199,12 @@ class Bench:
             if "lost_packets" in next(iter(e["details"].values())):
                 for side, d in e["details"].items():
                     print(f"    {side}: lost packets {d['lost_packets']:.0f}, lost heaps {d['lost_heaps']:.0f}, {d['gbit_per_s']:.3f} Gb/s, user {d['user_s_per_gb']:.3f} + system {d['sys_s_per_gb']:.3f} s/GB")
-        if len(sides) == 2 and not self.o.receiver:
-            self.save(results)
+        if len(sides) == 2 and not self.o.receiver and not self.o.quick:
+            self.save(entries)
 
-    def save(self, results):
+    def save(self, new):
         path = self.at("results.json")
-        old = []
-        if os.path.exists(path):
-            with open(path) as f:
-                old = json.load(f)
-        names = {e["name"] for e in results}
-        with open(path + ".new", "w") as f:
-            json.dump([e for e in old if e["name"] not in names] + results, f, indent=1)
-            f.write("\n")
-        os.replace(path + ".new", path)
+        results.merge(path, new)
         print("written to", path)
 
 
@@ -216,7 +212,7 @@ if __name__ == "__main__":
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--rounds", type=int, default=5, help="interleaved pairs of measurements")
     p.add_argument("--only", default="", help="scenarios whose name contains this")
-    p.add_argument("--quick", action="store_true", help="fewer passes and 1 s of UDP: for trying out")
+    p.add_argument("--quick", action="store_true", help="fewer passes and 1 s of UDP, for trying out; results.json is left as it is")
     p.add_argument("--venv", help="an environment that has the peer already")
     p.add_argument("--lib", help="where libaqueduct.so is (target/release)")
     p.add_argument("--target", default=os.path.join(ROOT, "target"), help="cargo's target directory")

@@ -76,6 +76,13 @@ static void settings(void)
     config.host = "\xff";
     CHECK_ERROR(use_config(&config), AQ_E_INVALID, "host must be UTF-8");
     config = good_config();
+    config.batch_delay_ns = 1000001;
+    CHECK_ERROR(use_config(&config), AQ_E_INVALID, "batch_delay_ns must be at most 1000000 (got 1000001)");
+    config.batch_delay_ns = UINT64_MAX;
+    CHECK_ERROR(use_config(&config), AQ_E_INVALID, "batch_delay_ns must be at most 1000000");
+    config.batch_delay_ns = 1000000;
+    CHECK_OK(use_config(&config));
+    config = good_config();
     config.reserved = 1;
     CHECK_ERROR(use_config(&config), AQ_E_VERSION, "config: reserved must be 0 (got 1)");
     config = good_config();

@@ -159,6 +159,15 @@ static void settings(void)
     config.substreams = SIZE_MAX;
     CHECK_ERROR(use_config(&config), AQ_E_INVALID, "substreams must be between 1 and 1048576");
 
+    config = good_config();
+    config.memcpy = 2;
+    CHECK_ERROR(use_config(&config), AQ_E_INVALID, "memcpy must be AQ_MEMCPY_STD or AQ_MEMCPY_NONTEMPORAL (got 2)");
+    config.memcpy = -1;
+    CHECK_ERROR(use_config(&config), AQ_E_INVALID, "(got -1)");
+    config = good_config();
+    config.reserved = 5;
+    CHECK_ERROR(use_config(&config), AQ_E_VERSION, "config: reserved must be 0 (got 5)");
+
     /* statistics of the program's own */
     config = good_config();
     CHECK_ERROR(aq_recv_stream_config_add_stat(&config, "a", 2, &index), AQ_E_INVALID,

@@ -153,7 +153,7 @@ impl Program {
         run(Command::new(program).args(&self.arguments), folder.path());
     }
 
-    /// Compiles and links; the program is in `folder`.
+    /// Compiles and links; the program that this leaves in `folder`.
     pub fn build(&self, folder: &Path) -> PathBuf {
         let output = folder.join("program");
         let mut command = compiler(self.standard);

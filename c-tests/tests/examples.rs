@@ -228,8 +228,8 @@ fn wrong_arguments_are_status_2() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let good = ["127.0.0.1", "0", "0x1600", "4096", "8192", "16"];
-    for count in [0, 5, 7] {
-        let (status, said) = run(&[&good[..], &["more"]].concat()[..count]);
+    for count in [0, 5, 8] {
+        let (status, said) = run(&[&good[..], &["file", "more"]].concat()[..count]);
         assert_eq!(status, Some(2), "{said}");
         assert!(said.starts_with("usage: "), "{said}");
     }

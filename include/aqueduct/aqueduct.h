@@ -858,10 +858,12 @@ aq_status aq_chunk_ring_free(aq_chunk_ring *ring);
  *
  * The ledger of a stream: every packet ends in exactly one counter, and every heap too.
  *
- *     packets = packets_delivered + packets_incomplete + packets_control + packets_pending
- *             + all discards, from truncated to not_udp
- *     heaps   = complete_heaps + incomplete_heaps_evicted + incomplete_heaps_flushed
- *             + too_old_heaps + rejected_heaps + place_out_of_bounds_heaps + jump_rejected_heaps + after_stop_heaps
+ * ```text
+ * packets = packets_delivered + packets_incomplete + packets_control + packets_pending
+ *         + all discards, from truncated to not_udp
+ * heaps   = complete_heaps + incomplete_heaps_evicted + incomplete_heaps_flushed
+ *         + too_old_heaps + rejected_heaps + place_out_of_bounds_heaps + jump_rejected_heaps + after_stop_heaps
+ * ```
  *
  * Both hold in every snapshot; packets_pending is 0 once the stream has ended. Counters only grow; they are published
  * once per batch of packets, and reading them is cheap.
@@ -904,8 +906,8 @@ typedef struct aq_recv_stats {
     /** Heaps that came when there was no longer anywhere to put them: the rings had been stopped. */
     uint64_t after_stop_heaps;
     /**
-     * Heaps of which only packets without their beginning came (in-order mode). They never started, so they are not
-     * among `heaps`.
+     * Heaps of which packets came without their beginning (in-order mode): it was lost, or the heap had been given up
+     * before. Beside the ledger.
      */
     uint64_t heaps_lost_start;
     /** Packets of complete heaps. */
@@ -999,6 +1001,10 @@ aq_status aq_recv_stats_init(aq_recv_stats *stats, size_t struct_size);
 
 /** How many statistics of its own a program can add to a stream. */
 #define AQ_MAX_CUSTOM_STATS 32
+/** Through the caches. */
+#define AQ_MEMCPY_STD 0
+/** Past the caches, where the processor can: faster for large heaps that are not used soon after. */
+#define AQ_MEMCPY_NONTEMPORAL 1
 /** Values are added up. */
 #define AQ_STAT_COUNTER 0
 /** The largest value stays. */
@@ -1052,6 +1058,10 @@ typedef struct aq_recv_stream_config {
     int32_t stop_on_stop_item;
     /** 1: read nothing until aq_recv_stream_start(). 0 (default): read as soon as there is a reader. */
     int32_t explicit_start;
+    /** How payloads are copied to where they belong: AQ_MEMCPY_STD (default) or AQ_MEMCPY_NONTEMPORAL. */
+    int32_t memcpy;
+    /** Must be 0; anything else is AQ_E_VERSION. */
+    int32_t reserved;
     /** How many of custom_stats are in use; aq_recv_stream_config_add_stat() counts. */
     size_t n_custom_stats;
     /** Statistics of the program's own. */
@@ -1266,6 +1276,11 @@ typedef struct aq_udp_reader_config {
      * logged as a warning.
      */
     size_t buffer_size;
+    /**
+     * After a batch of several datagrams, for how many nanoseconds the worker may rest so that the next batch is larger: that
+     * saves CPU time and costs at most that much latency. 0 .. 1000000; 200000 by default; 0 for the lowest latency.
+     */
+    uint64_t batch_delay_ns;
     /**
      * A bound UDP socket to use; host and port are then ignored. It is duplicated: the caller's stays the caller's, but both
      * become non-blocking. -1 (default) for none.

@@ -16,8 +16,9 @@ use super::place::{ChunkStreamConfig, Place, PlaceRequest, Placement};
 use super::stream::ChunkRing;
 use super::window::{Step, Window};
 use crate::log::Limited;
+use crate::memory::CopyMethod;
 use crate::recv::stats::{Batch, Stat};
-use crate::recv::{Begin, Discard, EndReason, HeapHandler};
+use crate::recv::{Begin, Discard, EndReason, HeapHandler, StreamConfig};
 use crate::ring::{GetError, PutError};
 use crate::spead::Packet;
 
@@ -38,6 +39,7 @@ pub struct ChunkHandler {
     place: Box<dyn Place>,
     presence_payload_size: usize,
     stream_id: u64,
+    copy: CopyMethod,
     data: Arc<ChunkRing>,
     free: Arc<ChunkRing>,
     undelivered: Undelivered,
@@ -61,7 +63,7 @@ pub struct ChunkHandler {
 impl ChunkHandler {
     pub(super) fn new(
         config: ChunkStreamConfig,
-        stream_id: u64,
+        stream: &StreamConfig,
         data: Arc<ChunkRing>,
         free: Arc<ChunkRing>,
         undelivered: Undelivered,
@@ -71,7 +73,8 @@ impl ChunkHandler {
             items: config.items.into(),
             place: config.place,
             presence_payload_size: config.packet_presence_payload_size,
-            stream_id,
+            stream_id: stream.stream_id,
+            copy: stream.copy,
             data,
             free,
             undelivered,
@@ -104,6 +107,7 @@ impl ChunkHandler {
 
     /// Sends on what has left the window. False if the data ring is full.
     fn send_ready(&mut self, batch: &mut Batch) -> bool {
+        self.copy.publish();
         while let Some(chunk) = self.outbox.pop_front() {
             match self.data.put_or_wake(chunk, &self.waker) {
                 Ok(()) => batch[Stat::ChunksReady] += 1,
@@ -135,6 +139,10 @@ impl ChunkHandler {
                 Step::Enter(id) => {
                     if !self.send_ready(batch) {
                         return Err(Begin::Blocked);
+                    }
+                    if self.closed {
+                        // Nobody takes chunks any more: the stream ends instead of filling all that are free.
+                        return Err(Begin::Discarded(Discard::AfterStop));
                     }
                     match self.free.get_or_wake(&self.waker) {
                         Ok(mut chunk) => {
@@ -240,12 +248,16 @@ impl HeapHandler for ChunkHandler {
         // Both have at most 56 bits more than an address has, at most: saturation means "outside", which `write` refuses.
         let payload_offset = usize::try_from(packet.payload_offset()).unwrap_or(usize::MAX);
         let offset = heap.heap_offset.saturating_add(payload_offset);
-        let written = chunk.data.write(offset, packet.payload())
-            && (self.presence_payload_size == 0
-                || chunk.present.write(
-                    heap.heap_index.saturating_add(payload_offset / self.presence_payload_size),
-                    &[1],
-                ));
+        let presence = match self.presence_payload_size {
+            0 => None,
+            // It has brought nothing that could be present, unless its heap has nothing to bring.
+            _ if packet.payload().is_empty() && packet.heap_length() != Some(0) => None,
+            size => Some(heap.heap_index.saturating_add(payload_offset / size)),
+        };
+        // Nothing is written of a packet whose flag would lie outside.
+        let written = presence.is_none_or(|flag| flag < chunk.present.len())
+            && chunk.data.write_by(self.copy, offset, packet.payload())
+            && presence.is_none_or(|flag| chunk.present.write(flag, &[1]));
         if !written {
             // Only a heap that does not tell its length gets here: the others were checked when they began.
             self.out_of_bounds_log.note(|| {

@@ -44,13 +44,8 @@ impl ChunkRingStream {
     ) -> Result<Self> {
         chunk_config.check()?;
         let undelivered = Undelivered::default();
-        let handler = ChunkHandler::new(
-            chunk_config,
-            config.stream_id,
-            data.clone(),
-            free.clone(),
-            undelivered.clone(),
-        );
+        let handler =
+            ChunkHandler::new(chunk_config, &config, data.clone(), free.clone(), undelivered.clone());
         // Before the stream can end, and undone if it cannot begin.
         data.add_producer();
         let stream = match Stream::new(pool, config, handler) {

@@ -20,6 +20,7 @@ use super::status::{self, AQ_OK, aq_status};
 use super::text;
 use crate::chunk::{AddFree, ChunkRingStream};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::CopyMethod;
 use crate::recv::stats::{CustomStat, Mode, Stat};
 use crate::recv::{EndReason, Stream, StreamConfig};
 
@@ -59,6 +60,11 @@ impl ReceivingStream {
 /// How many statistics of its own a program can add to a stream.
 pub const AQ_MAX_CUSTOM_STATS: usize = 32;
 
+/// Through the caches.
+pub const AQ_MEMCPY_STD: i32 = 0;
+/// Past the caches, where the processor can: faster for large heaps that are not used soon after.
+pub const AQ_MEMCPY_NONTEMPORAL: i32 = 1;
+
 /// Values are added up.
 pub const AQ_STAT_COUNTER: i32 = 0;
 /// The largest value stays.
@@ -97,16 +103,20 @@ pub struct aq_recv_stream_config {
     pub stop_on_stop_item: i32,
     /// 1: read nothing until aq_recv_stream_start(). 0 (default): read as soon as there is a reader.
     pub explicit_start: i32,
+    /// How payloads are copied to where they belong: AQ_MEMCPY_STD (default) or AQ_MEMCPY_NONTEMPORAL.
+    pub memcpy: i32,
+    /// Must be 0; anything else is AQ_E_VERSION.
+    pub reserved: i32,
     /// How many of custom_stats are in use; aq_recv_stream_config_add_stat() counts.
     pub n_custom_stats: usize,
     /// Statistics of the program's own.
     pub custom_stats: [aq_custom_stat; AQ_MAX_CUSTOM_STATS],
 }
 
-// SAFETY: integers and pointers without padding (four i32 in a row; a custom stat is a pointer and two i32).
+// SAFETY: integers and pointers without padding (six i32 in a row; a custom stat is a pointer and two i32).
 unsafe impl SizedStruct for aq_recv_stream_config {
     const NAME: &'static str = "aq_recv_stream_config";
-    const FIRST_SIZE: usize = 56 + 16 * AQ_MAX_CUSTOM_STATS;
+    const FIRST_SIZE: usize = 64 + 16 * AQ_MAX_CUSTOM_STATS;
     const DEFAULT: Self = Self {
         struct_size: 0,
         max_heaps: 4,
@@ -116,6 +126,8 @@ unsafe impl SizedStruct for aq_recv_stream_config {
         allow_unsized_heaps: 1,
         stop_on_stop_item: 1,
         explicit_start: 0,
+        memcpy: AQ_MEMCPY_STD,
+        reserved: 0,
         n_custom_stats: 0,
         custom_stats: [aq_custom_stat { name: std::ptr::null(), mode: 0, reserved: 0 }; AQ_MAX_CUSTOM_STATS],
     };
@@ -128,6 +140,7 @@ unsafe impl SizedStruct for aq_recv_stream_config {
 pub(super) unsafe fn stream_config(config: *const aq_recv_stream_config) -> Result<StreamConfig> {
     // SAFETY: the caller's promise.
     let c = unsafe { sized::read_or_default(config, "config") }?;
+    sized::reserved(c.reserved, "config: reserved")?;
     let stats = c.custom_stats.get(..c.n_custom_stats).ok_or_else(|| too_many_stats(c.n_custom_stats))?;
     let custom_stats = stats
         .iter()
@@ -148,6 +161,14 @@ pub(super) unsafe fn stream_config(config: *const aq_recv_stream_config) -> Resu
         allow_unsized_heaps: flag(c.allow_unsized_heaps, "allow_unsized_heaps")?,
         stop_on_stop_item: flag(c.stop_on_stop_item, "stop_on_stop_item")?,
         explicit_start: flag(c.explicit_start, "explicit_start")?,
+        copy: match c.memcpy {
+            AQ_MEMCPY_STD => CopyMethod::Std,
+            AQ_MEMCPY_NONTEMPORAL => CopyMethod::NonTemporal,
+            other => {
+                let rule = "memcpy must be AQ_MEMCPY_STD or AQ_MEMCPY_NONTEMPORAL";
+                return Err(Error::invalid(format!("{rule} (got {other})")));
+            }
+        },
         custom_stats,
     };
     config.check()?;

@@ -2,10 +2,12 @@
 //!
 //! The ledger of a stream: every packet ends in exactly one counter, and every heap too.
 //!
-//!     packets = packets_delivered + packets_incomplete + packets_control + packets_pending
-//!             + all discards, from truncated to not_udp
-//!     heaps   = complete_heaps + incomplete_heaps_evicted + incomplete_heaps_flushed
-//!             + too_old_heaps + rejected_heaps + place_out_of_bounds_heaps + jump_rejected_heaps + after_stop_heaps
+//! ```text
+//! packets = packets_delivered + packets_incomplete + packets_control + packets_pending
+//!         + all discards, from truncated to not_udp
+//! heaps   = complete_heaps + incomplete_heaps_evicted + incomplete_heaps_flushed
+//!         + too_old_heaps + rejected_heaps + place_out_of_bounds_heaps + jump_rejected_heaps + after_stop_heaps
+//! ```
 //!
 //! Both hold in every snapshot; packets_pending is 0 once the stream has ended. Counters only grow; they are published
 //! once per batch of packets, and reading them is cheap.
@@ -53,8 +55,8 @@ pub struct aq_recv_stats {
     pub jump_rejected_heaps: u64,
     /// Heaps that came when there was no longer anywhere to put them: the rings had been stopped.
     pub after_stop_heaps: u64,
-    /// Heaps of which only packets without their beginning came (in-order mode). They never started, so they are not
-    /// among `heaps`.
+    /// Heaps of which packets came without their beginning (in-order mode): it was lost, or the heap had been given up
+    /// before. Beside the ledger.
     pub heaps_lost_start: u64,
     /// Packets of complete heaps.
     pub packets_delivered: u64,

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::ptr::NonNull;
 
+use super::CopyMethod;
+
 /// A block of bytes and what to do with it at the end.
 ///
 /// The bytes may be uninitialised as far as the allocator is concerned; they are only ever handed out as a raw
@@ -47,6 +49,15 @@ impl Buffer {
         self.len == 0
     }
 
+    /// All bytes, to read.
+    ///
+    /// # Safety
+    /// They must be initialised: zeroed, written, or so from the beginning.
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: start and len are those of bytes that we alone own; that they are initialised is the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
     /// Sets all bytes to zero.
     pub fn zero(&mut self) {
         // SAFETY: start and len are those of bytes that we alone own.
@@ -57,13 +68,17 @@ impl Buffer {
     #[inline]
     #[must_use]
     pub fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
+        self.write_by(CopyMethod::Std, offset, bytes)
+    }
+
+    /// As [`write`](Self::write), by that method; its [`publish`](CopyMethod::publish) is the caller's.
+    #[inline]
+    #[must_use]
+    pub fn write_by(&mut self, method: CopyMethod, offset: usize, bytes: &[u8]) -> bool {
         let fits = offset.checked_add(bytes.len()).is_some_and(|end| end <= self.len);
         if fits {
             // SAFETY: offset + bytes.len() <= len was just checked; `bytes` cannot overlap memory that we alone own.
-            unsafe {
-                let destination = self.start.as_ptr().add(offset);
-                destination.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-            }
+            unsafe { method.copy(self.start.as_ptr().add(offset), bytes.as_ptr(), bytes.len()) }
         }
         fits
     }

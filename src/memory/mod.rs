@@ -2,6 +2,8 @@
 
 mod allocator;
 mod buffer;
+mod copy;
 
 pub use allocator::{Allocator, HeapAllocator, MmapAllocator};
 pub use buffer::Buffer;
+pub use copy::CopyMethod;

@@ -18,6 +18,10 @@ use super::stats::{Batch, Stat};
 use crate::log::Limited;
 use crate::spead::{Malformed, Packet};
 
+/// Heaps without a beginning that are remembered at the most: they are searched one by one, for packets that may be
+/// anyone's.
+const LOST_STARTS_LIMIT: usize = 1024;
+
 /// What became of a packet that a reader offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -133,9 +137,9 @@ pub struct Assembler<H: HeapHandler> {
     stop_on_stop_item: bool,
     /// Packets in heaps in progress.
     pending: u64,
-    /// Numbers of heaps whose beginning was missed, the latest last; at most `max_heaps`.
+    /// Numbers of heaps whose beginning was missed, the latest last; at most `max_lost_starts`.
     lost_starts: VecDeque<u64>,
-    max_heaps: usize,
+    max_lost_starts: usize,
     end: Option<EndReason>,
     malformed_log: Limited,
     truncated_log: Limited,
@@ -153,7 +157,7 @@ impl<H: HeapHandler> Assembler<H> {
             stop_on_stop_item: config.stop_on_stop_item,
             pending: 0,
             lost_starts: VecDeque::new(),
-            max_heaps: config.max_heaps,
+            max_lost_starts: (config.max_heaps * config.substreams).min(LOST_STARTS_LIMIT),
             end: None,
             malformed_log: Limited::new("malformed packets"),
             truncated_log: Limited::new("truncated packets"),
@@ -281,7 +285,7 @@ impl<H: HeapHandler> Assembler<H> {
         if !self.lost_starts.contains(&heap_cnt) {
             self.batch[Stat::HeapsLostStart] += 1;
             self.lost_starts.push_back(heap_cnt);
-            if self.lost_starts.len() > self.max_heaps {
+            if self.lost_starts.len() > self.max_lost_starts {
                 self.lost_starts.pop_front();
             }
         }

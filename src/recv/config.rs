@@ -2,6 +2,7 @@
 
 use super::stats::CustomStat;
 use crate::error::{Error, Result};
+use crate::memory::CopyMethod;
 
 /// More partial heaps than this cannot be meant.
 const MAX_MAX_HEAPS: usize = 1 << 20;
@@ -24,6 +25,8 @@ pub struct StreamConfig {
     pub stop_on_stop_item: bool,
     /// Read nothing until the stream is started. Off by default.
     pub explicit_start: bool,
+    /// How payloads are copied to where they belong.
+    pub copy: CopyMethod,
     /// The user's statistics.
     pub custom_stats: Vec<CustomStat>,
 }
@@ -38,6 +41,7 @@ impl Default for StreamConfig {
             allow_unsized_heaps: true,
             stop_on_stop_item: true,
             explicit_start: false,
+            copy: CopyMethod::Std,
             custom_stats: Vec::new(),
         }
     }

@@ -104,8 +104,8 @@ statistics! {
     JumpRejectedHeaps "jump_rejected_heaps" Counter Heaps;
     /// Heaps that came when there was no longer anywhere to put them: the rings had been stopped.
     AfterStopHeaps "after_stop_heaps" Counter Heaps;
-    /// Heaps of which only packets without their beginning came (in-order mode). They never started, so they are not
-    /// among `heaps`.
+    /// Heaps of which packets came without their beginning (in-order mode): it was lost, or the heap had been given up
+    /// before. Beside the ledger.
     HeapsLostStart "heaps_lost_start" Counter None;
 
     /// Packets of complete heaps.
@@ -167,7 +167,8 @@ statistics! {
     /// Captured frames that carry no UDP datagram, or one whose lengths contradict each other.
     NotUdp "not_udp" Counter Packets;
 
-    /// Datagrams that the kernel dropped because nobody fetched them in time.
+    /// Datagrams that the kernel dropped because nobody fetched them in time. The kernel counts a bunch that it had
+    /// coalesced (GRO) as one: then this is how many bunches there were, at least.
     KernelDrops "kernel_drops" Counter None;
     /// Bytes of payload in complete heaps.
     BytesDelivered "bytes_delivered" Counter None;

@@ -5,8 +5,10 @@
 
 use std::fmt;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -75,6 +77,7 @@ impl Stream {
             any_reader: false,
             blocked: None,
             failure: None,
+            rest: Duration::ZERO,
             phase: Phase::Fresh,
         };
         let task = pool.spawn(Box::new(task))?;
@@ -201,6 +204,8 @@ struct StreamTask<H: HeapHandler> {
     blocked: Option<usize>,
     /// The first failure of a reader; the others may go on.
     failure: Option<Error>,
+    /// How long the readers that have nothing more would rest.
+    rest: Duration,
     phase: Phase,
 }
 
@@ -217,13 +222,17 @@ impl<H: HeapHandler> StreamTask<H> {
             self.live_readers += 1;
             self.readers.push(Slot { reader: Some(reader), ready: true });
             if let Err(error) = watched {
-                self.end_reader(slot, Some(Error::io("watching a reader's descriptor", &error)));
+                self.end_reader(context, slot, Some(Error::io("watching a reader's descriptor", &error)));
             }
         }
     }
 
-    fn end_reader(&mut self, slot: usize, failure: Option<Error>) {
+    fn end_reader(&mut self, context: &Context<'_>, slot: usize, failure: Option<Error>) {
         if let Some(mut reader) = self.readers[slot].reader.take() {
+            if let Some(fd) = reader.fd() {
+                // The user may have a duplicate, which would keep the watch alive. It fails if there never was one.
+                let _ = context.unwatch(fd.as_fd());
+            }
             self.live_readers -= 1;
             let left = reader.leftover();
             let batch = self.assembler.batch();
@@ -238,28 +247,37 @@ impl<H: HeapHandler> StreamTask<H> {
     }
 
     /// Gives each reader that is ready a turn. True if one wants another.
-    fn poll_readers(&mut self) -> bool {
+    fn poll_readers(&mut self, context: &Context<'_>) -> bool {
         let mut again = false;
-        let (first, last) = match self.blocked.take() {
-            Some(slot) => (slot, self.readers.len() + slot),
-            None => (0, self.readers.len()),
-        };
+        self.rest = Duration::ZERO;
+        let was_blocked = self.blocked.take();
+        let first = was_blocked.unwrap_or(0);
+        let last = first + self.readers.len();
         for turn in first..last {
             let slot = turn % self.readers.len();
             let Slot { reader: Some(reader), ready: true } = &mut self.readers[slot] else { continue };
             let polled = reader.poll(&mut self.assembler);
+            if let Polled::Blocked = polled
+                && !self.assembler.ended()
+            {
+                self.blocked = Some(slot);
+                let batch = self.assembler.batch();
+                // Woken for nothing it still waits for the same thing.
+                if was_blocked != Some(slot) || batch[Stat::Packets] > 0 {
+                    batch[Stat::WorkerBlocked] += 1;
+                }
+            }
             self.count_batch();
             match polled {
                 Polled::More => again = true,
                 Polled::Idle => self.readers[slot].ready = false,
-                Polled::Blocked if self.assembler.ended() => return false,
-                Polled::Blocked => {
-                    self.blocked = Some(slot);
-                    self.assembler.batch()[Stat::WorkerBlocked] += 1;
-                    return false;
+                Polled::Rest(wanted) => {
+                    self.readers[slot].ready = false;
+                    self.rest = self.rest.max(wanted);
                 }
-                Polled::Ended => self.end_reader(slot, None),
-                Polled::Failed(error) => self.end_reader(slot, Some(error)),
+                Polled::Blocked => return false,
+                Polled::Ended => self.end_reader(context, slot, None),
+                Polled::Failed(error) => self.end_reader(context, slot, Some(error)),
             }
             if self.assembler.ended() {
                 return false;
@@ -305,7 +323,7 @@ impl<H: HeapHandler> StreamTask<H> {
         None
     }
 
-    fn close_inbox(&mut self) {
+    fn close_inbox(&mut self, context: &Context<'_>) {
         let unread = {
             let mut inbox = self.shared.inbox.lock();
             inbox.closed = true;
@@ -313,7 +331,7 @@ impl<H: HeapHandler> StreamTask<H> {
         };
         drop(unread);
         for slot in 0..self.readers.len() {
-            self.end_reader(slot, None);
+            self.end_reader(context, slot, None);
         }
         self.readers.clear();
     }
@@ -344,19 +362,24 @@ impl<H: HeapHandler> Task for StreamTask<H> {
                 slot.ready = true;
             }
         }
+        if self.blocked.is_some() && !context.is_woken() && !context.is_stopping() {
+            // More arrives at a socket while the consumer is behind: that changes nothing.
+            return Progress::Wait;
+        }
         if let Phase::Receiving = self.phase {
             self.take_new_readers(context);
             let mut again = false;
             let mut end = self.reason_to_end(context.is_stopping());
             if end.is_none() {
-                again = self.poll_readers();
+                again = self.poll_readers(context);
                 end = self.reason_to_end(context.is_stopping());
             }
             match end {
                 None if again => return Progress::Again,
+                None if !self.rest.is_zero() => return Progress::Rest(self.rest),
                 None => return Progress::Wait,
                 Some(reason) => {
-                    self.close_inbox();
+                    self.close_inbox(context);
                     self.phase = Phase::Flushing(reason);
                 }
             }
@@ -381,10 +404,16 @@ impl<H: HeapHandler> Task for StreamTask<H> {
         }
     }
 
-    fn panicked(&mut self) {
-        self.shared.inbox.lock().closed = true;
+    fn panicked(&mut self, context: &Context<'_>) {
         let error = Error::new(ErrorKind::Internal, "stream: a bug in this library ended it; see the log");
-        *self.shared.outcome.lock() = Some(EndReason::Failed(error));
+        let reason = EndReason::Failed(error);
+        // The consumer gets what there is, and is not left to wait for more. Each step may panic once more; the next
+        // one is tried all the same.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.close_inbox(context)));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.assembler.flush()));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.assembler.close(&reason)));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.publish()));
+        *self.shared.outcome.lock() = Some(reason);
         self.shared.ended.notify_all();
     }
 }

@@ -221,7 +221,8 @@ impl<T: Send> Ring<T> {
     /// [`remove_producer`](Self::remove_producer) it never stops the ring.
     pub(crate) fn withdraw_producer(&self) {
         // Relaxed: see `remove_producer`.
-        self.producers.fetch_sub(1, Ordering::Relaxed);
+        let _ =
+            self.producers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
     }
 
     /// A file descriptor that is readable while [`get`](Self::get) would not wait: there is data, or the ring is

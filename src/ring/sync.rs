@@ -178,8 +178,66 @@ mod model {
     use std::time::Instant;
 
     use loom::sync::atomic::AtomicBool;
-    pub(in crate::ring) use loom::sync::atomic::{AtomicUsize, Ordering, fence};
+    pub(in crate::ring) use loom::sync::atomic::{Ordering, fence};
     pub(in crate::ring) use loom::sync::{Condvar, MutexGuard};
+
+    /// `loom::sync::atomic::AtomicUsize`, made to be explored in full.
+    ///
+    /// Loom 0.7 remembers only the last access to an object. When a thread loads a word and then swaps it, its own
+    /// load hides from loom that the swap races with what another thread loaded before, and the executions in
+    /// which the swap comes first are never run: a model of a put and a get ran once and passed. So each access
+    /// first rings a bell, by a read-modify-write that synchronizes nothing, and all of those conflict.
+    pub(in crate::ring) struct AtomicUsize {
+        value: loom::sync::atomic::AtomicUsize,
+        bell: loom::sync::atomic::AtomicUsize,
+    }
+
+    impl AtomicUsize {
+        pub(in crate::ring) fn new(value: usize) -> Self {
+            use loom::sync::atomic::AtomicUsize;
+            Self { value: AtomicUsize::new(value), bell: AtomicUsize::new(0) }
+        }
+
+        fn ring(&self) -> &loom::sync::atomic::AtomicUsize {
+            self.bell.fetch_or(0, Ordering::Relaxed);
+            &self.value
+        }
+
+        pub(in crate::ring) fn load(&self, order: Ordering) -> usize {
+            self.ring().load(order)
+        }
+
+        pub(in crate::ring) fn store(&self, value: usize, order: Ordering) {
+            self.ring().store(value, order);
+        }
+
+        pub(in crate::ring) fn fetch_or(&self, bits: usize, order: Ordering) -> usize {
+            self.ring().fetch_or(bits, order)
+        }
+
+        pub(in crate::ring) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
+            self.ring().fetch_add(value, order)
+        }
+
+        pub(in crate::ring) fn fetch_update(
+            &self,
+            success: Ordering,
+            failure: Ordering,
+            f: impl FnMut(usize) -> Option<usize>,
+        ) -> Result<usize, usize> {
+            self.ring().fetch_update(success, failure, f)
+        }
+
+        pub(in crate::ring) fn compare_exchange_weak(
+            &self,
+            current: usize,
+            new: usize,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<usize, usize> {
+            self.ring().compare_exchange_weak(current, new, success, failure)
+        }
+    }
 
     /// A lock that is not poisoned, like parking_lot's.
     pub(in crate::ring) struct Mutex<T>(loom::sync::Mutex<T>);

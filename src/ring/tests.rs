@@ -125,7 +125,10 @@ fn wakers_are_woken_once() {
     let (data, data_waker) = Count::new();
     let (space, space_waker) = Count::new();
     assert_eq!(ring.get_or_wake(&data_waker), Err(GetError::Empty));
-    assert_eq!(ring.get_or_wake(&data_waker), Err(GetError::Empty));
+    if !cfg!(miri) {
+        // Kept once. Under Miri no two clones of a waker are known to wake the same task.
+        assert_eq!(ring.get_or_wake(&data_waker), Err(GetError::Empty));
+    }
     assert_eq!(data.get(), 0);
     assert_eq!(ring.put_or_wake(1, &space_waker), Ok(()));
     assert_eq!((data.get(), space.get()), (1, 0));

@@ -10,4 +10,4 @@ mod task;
 mod worker;
 
 pub use pool::ThreadPool;
-pub use task::{Context, Progress, Task, TaskHandle};
+pub use task::{Context, MAX_REST, Progress, Task, TaskHandle};

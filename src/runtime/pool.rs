@@ -140,7 +140,7 @@ mod tests {
             self.0.send(context.ready().to_vec()).unwrap();
             if context.is_stopping() { Progress::Done } else { self.1 }
         }
-        fn panicked(&mut self) {
+        fn panicked(&mut self, _: &Context<'_>) {
             self.0.send(vec![99]).unwrap();
         }
     }
@@ -151,7 +151,7 @@ mod tests {
         fn run(&mut self, _: &mut Context<'_>) -> Progress {
             panic!("on purpose");
         }
-        fn panicked(&mut self) {
+        fn panicked(&mut self, _: &Context<'_>) {
             self.0.send(vec![99]).unwrap();
         }
     }

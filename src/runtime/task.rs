@@ -5,11 +5,15 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::worker::{self, WorkerShared};
+
+/// The longest [`Progress::Rest`]: a stop waits no longer for a resting worker.
+pub const MAX_REST: Duration = Duration::from_millis(1);
 
 /// What a task wants after it has run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,9 @@ pub enum Progress {
     Again,
     /// To be run when a watched descriptor becomes readable or its waker is woken.
     Wait,
+    /// As `Wait`; and the whole worker may rest for so long before it looks for readiness again, so that more can
+    /// gather meanwhile. At most [`MAX_REST`].
+    Rest(Duration),
     /// Nothing more: the worker drops it.
     Done,
 }
@@ -28,7 +35,7 @@ pub trait Task: Send {
     fn run(&mut self, context: &mut Context<'_>) -> Progress;
 
     /// `run` panicked; the worker drops the task after this call.
-    fn panicked(&mut self);
+    fn panicked(&mut self, context: &Context<'_>);
 }
 
 /// Bits of a [`Token`] that hold the slot; the others hold the task's number.
@@ -47,12 +54,14 @@ pub struct Context<'a> {
     pub(super) number: usize,
     pub(super) waker: &'a Waker,
     pub(super) ready: &'a [usize],
+    pub(super) woken: bool,
     pub(super) stopping: bool,
 }
 
 impl Context<'_> {
     /// Has the task run whenever `fd` *becomes* readable (edge-triggered: read until it is empty before waiting),
-    /// under the number `slot`. The watch ends when the descriptor is closed.
+    /// under the number `slot`. The watch ends when the descriptor is closed, *and* every duplicate of it, in whatever
+    /// hands: end it with [`unwatch`](Self::unwatch) unless nobody can have one.
     pub fn watch(&self, fd: BorrowedFd<'_>, slot: usize) -> io::Result<()> {
         if slot >= 1 << SLOT_BITS {
             return Err(io::Error::other("a task can watch at most 65536 descriptors"));
@@ -61,7 +70,7 @@ impl Context<'_> {
         self.registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)
     }
 
-    /// Ends a watch; needed only for descriptors that stay open.
+    /// Ends a watch, before the descriptor is closed.
     pub fn unwatch(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()))
     }
@@ -69,6 +78,11 @@ impl Context<'_> {
     /// The slots whose descriptors became readable since the last run; a slot may be named twice.
     pub fn ready(&self) -> &[usize] {
         self.ready
+    }
+
+    /// Whether the task's waker was woken (or it has just been spawned), and not only a descriptor became readable.
+    pub fn is_woken(&self) -> bool {
+        self.woken
     }
 
     /// Wakes this task, from any thread.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use mio::{Events, Poll};
 use parking_lot::Mutex;
 
-use super::task::{Context, Progress, Task, TaskHandle, TaskWaker, WAKE_TOKEN, token_parts};
+use super::task::{Context, MAX_REST, Progress, Task, TaskHandle, TaskWaker, WAKE_TOKEN, token_parts};
 
 /// What other threads see of a worker.
 pub(crate) struct WorkerShared {
@@ -111,14 +111,19 @@ impl Worker {
         let mut events = Events::with_capacity(256);
         loop {
             let stopping = self.take_inbox();
+            let mut rest = Duration::ZERO;
             // Those that are runnable now get one turn each; what they make runnable waits for the next round.
             for _ in 0..self.runnable.len() {
-                if let Some(number) = self.runnable.pop_front() {
-                    self.run_task(number, stopping);
+                let Some(number) = self.runnable.pop_front() else { break };
+                if let Some(Progress::Rest(wanted)) = self.run_task(number, stopping) {
+                    rest = rest.max(wanted);
                 }
             }
             if stopping {
                 return;
+            }
+            if self.runnable.is_empty() && !rest.is_zero() {
+                std::thread::sleep(rest.min(MAX_REST));
             }
             let timeout = if self.runnable.is_empty() { None } else { Some(Duration::ZERO) };
             if let Err(error) = self.poll.poll(&mut events, timeout)
@@ -174,32 +179,34 @@ impl Worker {
         stop
     }
 
-    fn run_task(&mut self, number: usize, stopping: bool) {
-        let Some(entry) = self.tasks.get_mut(&number) else { return };
+    fn run_task(&mut self, number: usize, stopping: bool) -> Option<Progress> {
+        let entry = self.tasks.get_mut(&number)?;
         entry.runnable = false;
         // AcqRel, with the swap in wake_by_ref: a wake from now on queues the task again; what came before is seen now.
-        entry.waker.queued.swap(false, Ordering::AcqRel);
+        let woken = entry.waker.queued.swap(false, Ordering::AcqRel);
         let mut context = Context {
             registry: self.poll.registry(),
             number,
             waker: &entry.std_waker,
             ready: &entry.ready,
+            woken,
             stopping,
         };
         let progress = catch_unwind(AssertUnwindSafe(|| entry.task.run(&mut context))).unwrap_or_else(|_| {
             // The panic hook has said what and where. The task's state is not to be trusted; it only says goodbye.
-            let _ = catch_unwind(AssertUnwindSafe(|| entry.task.panicked()));
+            let _ = catch_unwind(AssertUnwindSafe(|| entry.task.panicked(&context)));
             Progress::Done
         });
         entry.ready.clear();
         match progress {
             Progress::Again => Self::make_runnable(&mut self.runnable, number, entry),
-            Progress::Wait => {}
+            Progress::Wait | Progress::Rest(_) => {}
             Progress::Done => {
                 let entry = self.tasks.remove(&number);
                 // What a task owns may be the user's: dropping it must not take the worker down either.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(entry)));
             }
         }
+        Some(progress)
     }
 }

@@ -32,8 +32,7 @@ impl Mapping {
                 return Ok(mapping);
             }
             let mapping = Self::map(rounded, flags)?;
-            // SAFETY: the range is our own fresh mapping; madvise is advice, and its failure is of no consequence.
-            unsafe { libc::madvise(mapping.start.as_ptr().cast(), rounded, libc::MADV_HUGEPAGE) };
+            mapping.advise_huge();
             return Ok(mapping);
         }
         Self::map(len, flags)
@@ -51,6 +50,12 @@ impl Mapping {
         }
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, len })
+    }
+
+    /// Asks for transparent huge pages, which are not taken from those that somebody has reserved.
+    pub fn advise_huge(&self) {
+        // SAFETY: the range is our own mapping; madvise is advice, and its failure is of no consequence.
+        unsafe { libc::madvise(self.start.as_ptr().cast(), self.len, libc::MADV_HUGEPAGE) };
     }
 
     /// The first byte.

@@ -12,6 +12,10 @@ use super::mmap::Mapping;
 /// The largest message: an IP packet's length is 16 bits, and GRO keeps to that.
 const LARGEST_MESSAGE: usize = 65_536;
 
+/// How much further than its size a message's buffer is from the next: without it, buffers whose distance is a power of two
+/// would all compete for the same few sets of the caches.
+const SKEW: usize = 9 * 1024 + 64;
+
 /// Room for the two control messages that we ask for, with their headers and alignment; the kernel needs 48.
 const CONTROL_WORDS: usize = 16;
 
@@ -77,14 +81,16 @@ pub struct Message<'a> {
 
 /// Buffers for a batch of messages.
 ///
-/// Invariant: `headers[i]` points to `vectors[i]` and `controls[i]`, and `vectors[i]` to the i-th stretch of
-/// `message_size` bytes of `memory`. All four live on the heap and never move while the batch lives.
+/// Invariant: `headers[i]` points to `vectors[i]` and `controls[i]`, and `vectors[i]` to `message_size` bytes of
+/// `memory` from `i * stride` on. All four live on the heap and never move while the batch lives.
 pub struct Batch {
     headers: Box<[libc::mmsghdr]>,
     _vectors: Box<[libc::iovec]>,
     controls: Box<[[u64; CONTROL_WORDS]]>,
     memory: Mapping,
     message_size: usize,
+    /// From one message's buffer to the next.
+    stride: usize,
     /// How many messages the last call filled.
     filled: usize,
 }
@@ -96,10 +102,12 @@ impl Batch {
     /// Buffers for `messages` messages of up to `max_size` bytes, or of any size when `gro` is on.
     pub fn new(messages: usize, max_size: usize, gro: bool) -> io::Result<Self> {
         let message_size = if gro { LARGEST_MESSAGE } else { max_size.clamp(1, LARGEST_MESSAGE) };
-        let memory = Mapping::new(message_size * messages, 0, false)?;
+        let stride = message_size + SKEW;
+        let memory = Mapping::new(stride * messages, 0, false)?;
+        memory.advise_huge();
         let mut vectors: Box<[libc::iovec]> = (0..messages)
             .map(|i| libc::iovec {
-                iov_base: memory.start().as_ptr().wrapping_add(i * message_size).cast(),
+                iov_base: memory.start().as_ptr().wrapping_add(i * stride).cast(),
                 iov_len: message_size,
             })
             .collect();
@@ -114,7 +122,7 @@ impl Batch {
                 header
             })
             .collect();
-        Ok(Self { headers, _vectors: vectors, controls, memory, message_size, filled: 0 })
+        Ok(Self { headers, _vectors: vectors, controls, memory, message_size, stride, filled: 0 })
     }
 
     /// How many messages a batch holds.
@@ -153,6 +161,11 @@ impl Batch {
         }
     }
 
+    /// Bytes in all messages of the last [`receive`](Self::receive).
+    pub fn bytes(&self) -> usize {
+        self.headers[..self.filled].iter().map(|header| header.msg_len as usize).sum()
+    }
+
     /// The `index`-th message of the last [`receive`](Self::receive).
     ///
     /// # Panics
@@ -181,9 +194,8 @@ impl Batch {
         }
         let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         // SAFETY: the stretch lies within `memory` by the invariant, and the kernel has written its first `len` bytes.
-        let data = unsafe {
-            std::slice::from_raw_parts(self.memory.start().as_ptr().add(index * self.message_size), len)
-        };
+        let data =
+            unsafe { std::slice::from_raw_parts(self.memory.start().as_ptr().add(index * self.stride), len) };
         Message { data, segment: segment.max(1), truncated, drops }
     }
 }

@@ -1,2 +1,87 @@
-//! The command-line program.
-fn main() {}
+//! The command-line program: `aqueduct recv` receives chunks, `aqueduct replay` sends a capture again.
+//!
+//! A command is a file of its name, with its options as a clap struct and a `run`. Data goes to the standard output,
+//! everything else to the standard error; docs/cli.md is the reference.
+
+mod failure;
+mod interrupt;
+mod layout;
+#[cfg(feature = "pcap")]
+mod pace;
+mod progress;
+mod recv;
+mod replay;
+mod report;
+mod source;
+mod terminal;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// The version and what this build can do.
+const VERSION: &str = if cfg!(feature = "pcap") {
+    concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap)")
+} else {
+    concat!(env!("CARGO_PKG_VERSION"), " (features: cli)")
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  aqueduct recv udp://0.0.0.0:7148 --item 0x1600 --step 4096 --heap-size 8192 --heaps-per-chunk 64
+  aqueduct replay capture.pcap udp://127.0.0.1:7148 --rate 200M
+
+Exit status:
+  0  all went well, and every packet is accounted for
+  1  a source or the network failed, or the ledger does not close
+  2  the command line is wrong";
+
+/// Data from the wire, with every loss accounted for.
+#[derive(Parser)]
+#[command(name = "aqueduct", version = VERSION, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Recv(recv::Options),
+    Replay(replay::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    terminal::log_to_stderr();
+    let (name, result) = match cli.command {
+        Command::Recv(options) => ("recv", recv::run(options)),
+        Command::Replay(options) => ("replay", replay::run(options)),
+    };
+    terminal::end_progress();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::FAILURE,
+        Err(Failure::Run(message)) => {
+            terminal::say(format_args!("aqueduct: error: {message}"));
+            ExitCode::FAILURE
+        }
+        Err(Failure::Usage(message)) => {
+            terminal::say(format_args!(
+                "error: {message}\n\nFor more information, try 'aqueduct {name} --help'."
+            ));
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        super::Cli::command().debug_assert();
+    }
+}

@@ -10,9 +10,10 @@ mod udp;
 pub use buffer::BufferReader;
 #[cfg(feature = "pcap")]
 pub use capture::PcapReader;
-pub use udp::{UdpConfig, UdpReader};
+pub use udp::{DEFAULT_BATCH_DELAY, UdpConfig, UdpReader};
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use super::assembly::PacketSink;
 use crate::error::Error;
@@ -24,6 +25,8 @@ pub enum Polled {
     More,
     /// To be polled when its descriptor becomes readable.
     Idle,
+    /// As `Idle`; the worker may rest for so long first, as more will have gathered then.
+    Rest(Duration),
     /// The stream would not take a packet, which the reader keeps; or it has ended.
     Blocked,
     /// It has nothing more.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -9,10 +10,14 @@ use super::{Leftover, Polled, Reader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::recv::assembly::{Flow, PacketSink};
 use crate::recv::stats::Stat;
+use crate::runtime::MAX_REST;
 use crate::sys::udp::{self, Batch};
 
 /// Messages fetched by one system call.
 const BATCH: usize = 64;
+
+/// Long enough to halve the CPU time of a few Gb/s, short against anything that a chunk is waited for.
+pub const DEFAULT_BATCH_DELAY: Duration = Duration::from_micros(200);
 
 /// Where and how to receive datagrams.
 #[derive(Debug)]
@@ -26,13 +31,23 @@ pub struct UdpConfig {
     pub max_size: usize,
     /// The socket's receive buffer in bytes; 0 leaves the system's default.
     pub buffer_size: usize,
+    /// After a batch of several messages, how long the worker may rest so that the next one is larger: fewer wake-ups, less
+    /// CPU time, and at most that much more latency. 0 to 1 ms.
+    pub batch_delay: Duration,
     /// A bound socket to use instead; `host` and `port` are then ignored.
     pub socket: Option<OwnedFd>,
 }
 
 impl Default for UdpConfig {
     fn default() -> Self {
-        Self { host: String::new(), port: 0, max_size: 9200, buffer_size: 8 << 20, socket: None }
+        Self {
+            host: String::new(),
+            port: 0,
+            max_size: 9200,
+            buffer_size: 8 << 20,
+            batch_delay: DEFAULT_BATCH_DELAY,
+            socket: None,
+        }
     }
 }
 
@@ -42,6 +57,9 @@ pub struct UdpReader {
     port: u16,
     batch: Batch,
     max_size: usize,
+    batch_delay: Duration,
+    /// Bytes in a batch above which there is no rest: an eighth of the socket's buffer, so that a rest cannot overflow it.
+    rest_limit: usize,
     /// Messages in `batch`, and the one to look at next.
     filled: usize,
     message: usize,
@@ -103,9 +121,14 @@ fn set_buffer_size(socket: &Socket, size: usize) {
 impl UdpReader {
     /// Binds a socket as `config` says.
     pub fn new(config: UdpConfig) -> Result<Self> {
-        let UdpConfig { host, port, max_size, buffer_size, socket } = config;
+        let UdpConfig { host, port, max_size, buffer_size, batch_delay, socket } = config;
         if !(1..=65_535).contains(&max_size) {
             return Err(Error::invalid(format!("max_size must be between 1 and 65535 (got {max_size})")));
+        }
+        if batch_delay > MAX_REST {
+            return Err(Error::invalid(format!(
+                "batch_delay must be at most {MAX_REST:?} (got {batch_delay:?})"
+            )));
         }
         let socket = match socket {
             Some(fd) => Socket::from(fd),
@@ -125,11 +148,23 @@ impl UdpReader {
         if buffer_size > 0 {
             set_buffer_size(&socket, buffer_size);
         }
+        let rest_limit = socket.recv_buffer_size().map_err(own("getsockopt SO_RCVBUF"))? / 16;
         let gro = udp::enable_gro(socket.as_fd());
         let drops =
             if udp::enable_drop_count(socket.as_fd()) { udp::drop_count(socket.as_fd()) } else { None };
         let batch = Batch::new(BATCH, max_size, gro).map_err(own("mapping receive buffers"))?;
-        Ok(Self { socket, port, batch, max_size, filled: 0, message: 0, offset: 0, drops })
+        Ok(Self {
+            socket,
+            port,
+            batch,
+            max_size,
+            batch_delay,
+            rest_limit,
+            filled: 0,
+            message: 0,
+            offset: 0,
+            drops,
+        })
     }
 
     /// The port that the socket is bound to.
@@ -184,7 +219,12 @@ impl Reader for UdpReader {
                     return Polled::Blocked;
                 }
                 // A batch that is not full has seen the socket empty: the next datagram gives a new edge.
-                if received < self.batch.capacity() { Polled::Idle } else { Polled::More }
+                match received {
+                    _ if received == self.batch.capacity() => Polled::More,
+                    // At a rate of several messages per wake-up, it pays to wait for more: see `batch_delay`.
+                    2.. if self.batch.bytes() <= self.rest_limit => Polled::Rest(self.batch_delay),
+                    _ => Polled::Idle,
+                }
             }
             // What an ICMP message reports about earlier traffic; the socket goes on.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Polled::More,

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# The main job, shown: packets that spead2 once sent go through a UDP socket of this machine into a C program, and every
+# heap is checked against the SHA-256 of what was sent. Then the same with packets lost, repeated and out of order, and
+# from a file that breaks off, by the program `aqueduct`. `make demo` builds all that and runs this.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${AQUEDUCT_BUILD:-$PWD/build}
+export PATH="$build/bin:$PATH"
+data=$PWD/tests/data
+work=$(mktemp -d)
+receiver=
+trap '[ -z "$receiver" ] || kill "$receiver" 2>/dev/null; rm -rf "$work"' EXIT
+
+# start ERRORS COMMAND...: starts a receiver, its output to ERRORS.out, and waits for the line that tells its address.
+start() {
+    local errors=$1
+    shift
+    # A pipe with a name, so that waiting for a line is not waiting for the end.
+    mkfifo "$errors"
+    "$@" >"$errors.out" 2>"$errors" &
+    receiver=$!
+    exec 3<"$errors"
+    until read -r address <&3 && [[ $address == "listening on "* ]]; do
+        kill -0 "$receiver"
+        echo "$address" >&2
+    done
+    address=${address#listening on }
+}
+
+# finish: the stop item at the capture's end ends the receiver.
+finish() {
+    wait "$receiver" || { cat <&3 >&2; exit 1; }
+    receiver=
+    exec 3<&-
+}
+
+placement=(--item 0x1600 --step 4096 --heap-size 8192 --heaps-per-chunk 8)
+
+echo "== a C program, examples/receive_chunks.c, receives 64 heaps of 8 KiB in 385 packets"
+"${CC:-cc}" -std=c11 -O2 -Wall -Wextra -Iinclude examples/receive_chunks.c -o "$work/receive_chunks" \
+    -L"$build/lib" -laqueduct -Wl,-rpath,"$build/lib"
+start "$work/c" "$work/receive_chunks" 127.0.0.1 0 0x1600 4096 8192 8 "$work/heaps"
+aqueduct replay "$data/chunks_1472_48.pcap" "udp://$address" --rate 50M
+finish
+cat "$work/c.out"
+python3 examples/check_demo.py "$data/chunks_1472_48.json" --data "$work/heaps"
+
+for damage in lossy reordered duplicated; do
+    echo
+    echo "== the same with packets $damage, received by the program aqueduct"
+    start "$work/$damage" aqueduct recv udp://127.0.0.1:0 "${placement[@]}" --out-of-order --json
+    aqueduct replay "$data/chunks_$damage.pcap" "udp://$address" --rate 50M
+    finish
+    python3 examples/check_demo.py "$data/chunks_$damage.json" --json "$work/$damage.out"
+done
+
+echo
+echo "== a capture that breaks off: what is there is delivered, and the error says where"
+head -c 100000 "$data/chunks_1472_48.pcap" >"$work/cut.pcap"
+status=0
+aqueduct recv "pcap:$work/cut.pcap" "${placement[@]}" || status=$?
+echo "exit status: $status"
+[ "$status" -eq 1 ]
+
+echo
+echo "demo: all heaps as sent, every packet accounted for"
