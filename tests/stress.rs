@@ -31,7 +31,7 @@ fn live(pool: &Arc<ThreadPool>, seed: u64) -> u64 {
     let feed: Feed = rig.udp();
     let packets: Vec<_> = (0..24)
         .flat_map(|i| split(i, &pattern(i, SLOT), 100))
-        .filter(|packet| (packet.heap_cnt * 31 + packet.offset + seed) % 17 != 0)
+        .filter(|packet| !(packet.heap_cnt * 31 + packet.offset + seed).is_multiple_of(17))
         .collect();
     if seed.is_multiple_of(5) {
         rig.add(MemoryReader::of(packets.iter().map(Wire::encode)));
