@@ -65,11 +65,13 @@ static void end(struct receiver *r, struct packets *p)
 }
 
 /* 15 heaps of 4 chunks, each in one packet or in several. */
-static void heaps_into_chunks(size_t part)
+static void heaps_into_chunks(size_t part, int32_t copy)
 {
     struct receiver r;
     struct packets p = no_packets();
     receiver_init(&r);
+    CHECK_EQ(r.config.memcpy, AQ_MEMCPY_STD);
+    r.config.memcpy = copy;
     r.config.stream_id = UINT64_C(0xfedcba9876543210);
     for (uint64_t cnt = 0; cnt < 16; cnt++)
         if (cnt != 6)
@@ -583,6 +585,7 @@ static void rings_after_a_user_stop(void)
     receiver_feed(&r, &p);
     await_packets(&r, 12); /* 0 is in the data ring, 1 finds it full, 2 is in the window */
     CHECK_EQ(r.stats.complete_heaps, 12);
+    CHECK_EQ(r.stats.worker_blocked, 1); /* to be seen while it waits */
     CHECK_OK(aq_recv_stream_end_reason(r.stream, &r.reason, NULL, NULL, 0));
     CHECK_EQ(r.reason, AQ_END_RUNNING);
     CHECK_OK(aq_recv_stream_stop(r.stream));
@@ -695,6 +698,27 @@ static void free_ring_stopped(void)
     CHECK_EQ(r.stats.after_stop, 1);
     CHECK_EQ(r.stats.packets, 1);
     CHECK_EQ(r.n_chunks, 0);
+    end(&r, &p);
+}
+
+static void data_ring_stopped(void)
+{
+    struct receiver r;
+    struct packets p = no_packets();
+    int32_t reason;
+    receiver_init(&r);
+    r.config.explicit_start = 1;
+    for (uint64_t cnt = 0; cnt < 64; cnt++)
+        spead_heap(&p, cnt, HEAP_SIZE, HEAP_SIZE);
+    receiver_open(&r, 4);
+    receiver_feed(&r, &p);
+    CHECK_OK(aq_chunk_ring_stop(r.data, NULL));
+    CHECK_OK(aq_recv_stream_start(r.stream));
+    reason = await_end(r.stream);
+    CHECK_EQ(reason, AQ_END_RING_STOPPED);
+    receiver_drain(&r);
+    CHECK_EQ(r.n_chunks, 0);
+    CHECK(r.stats.chunks_undelivered > 0);
     end(&r, &p);
 }
 
@@ -1096,9 +1120,11 @@ int main(void)
 {
     /* errors are made on purpose */
     CHECK_OK(aq_set_log(NULL, NULL, NULL, AQ_LOG_OFF));
-    heaps_into_chunks(HEAP_SIZE);
-    heaps_into_chunks(64);
-    heaps_into_chunks(100); /* the last packet is shorter */
+    for (int32_t copy = AQ_MEMCPY_STD; copy <= AQ_MEMCPY_NONTEMPORAL; copy++) {
+        heaps_into_chunks(HEAP_SIZE, copy);
+        heaps_into_chunks(64, copy);
+        heaps_into_chunks(100, copy); /* the last packet is shorter */
+    }
     begins_anywhere();
     packet_presence();
     extra_data();
@@ -1123,6 +1149,7 @@ int main(void)
     user_stop_delivers_what_fits();
     back_pressure();
     free_ring_stopped();
+    data_ring_stopped();
     ends_with_an_error();
     explicit_start();
     stopped_before_its_start();

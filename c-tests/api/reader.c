@@ -109,7 +109,7 @@ static struct packets eight_heaps(void)
     return p;
 }
 
-static void from_udp(const char *host)
+static void from_udp(const char *host, uint64_t batch_delay_ns)
 {
     struct receiver r;
     struct packets p = eight_heaps();
@@ -121,9 +121,11 @@ static void from_udp(const char *host)
     CHECK_EQ(udp.buffer_size, 8 << 20);
     CHECK_EQ(udp.socket_fd, -1);
     CHECK_EQ(udp.port, 0);
+    CHECK_EQ(udp.batch_delay_ns, 200000);
     receiver_init(&r);
     receiver_open(&r, 4);
     udp.host = host;
+    udp.batch_delay_ns = batch_delay_ns;
     CHECK_ERROR(aq_recv_stream_reader_port(r.stream, 0, &unchanged), AQ_E_NOT_FOUND, "reader 0");
     CHECK_OK(aq_recv_stream_add_udp_reader(r.stream, &udp));
     CHECK_OK(aq_recv_stream_reader_port(r.stream, 0, &port));
@@ -477,11 +479,11 @@ int main(void)
     CHECK_OK(aq_set_log(NULL, NULL, NULL, AQ_LOG_OFF)); /* errors are made on purpose */
     from_memory();
     memory_of_a_stream_that_is_freed();
-    from_udp("127.0.0.1");
-    from_udp("");
-    from_udp(NULL);
+    from_udp("127.0.0.1", 200000);
+    from_udp("", 0); /* the lowest latency */
+    from_udp(NULL, 1000000);
     if (has_ipv6())
-        from_udp("::"); /* IPv4, too */
+        from_udp("::", 0); /* IPv4, too */
     too_long_datagrams();
     from_an_existing_socket();
     bad_sockets_and_addresses();

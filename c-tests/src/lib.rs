@@ -139,9 +139,7 @@ impl Program {
 
     /// Compiles, links and runs; panics with what the compiler or the program said unless it exits with 0.
     pub fn run(self) {
-        if self.sanitized && !sanitizers_work() {
-            let refuse = env::var_os("AQ_REQUIRE_SANITIZERS").is_some_and(|value| value == "1");
-            assert!(!refuse, "AQ_REQUIRE_SANITIZERS=1, but the compiler's sanitizers do not work here");
+        if self.sanitized && !sanitized_runs() {
             // Directly, because the test harness hides what a passing test prints.
             let _ = io::Write::write_all(
                 &mut io::stderr(),
@@ -180,6 +178,21 @@ impl Program {
         check(&mut command);
         output
     }
+}
+
+/// Whether programs can be run with sanitizers; panics if they cannot and `AQ_REQUIRE_SANITIZERS=1`.
+pub fn sanitized_runs() -> bool {
+    let refuse = env::var_os("AQ_REQUIRE_SANITIZERS").is_some_and(|value| value == "1");
+    let works = sanitizers_work();
+    assert!(works || !refuse, "AQ_REQUIRE_SANITIZERS=1, but the compiler's sanitizers do not work here");
+    works
+}
+
+/// Has a sanitized program report leaks, and answer NULL to absurd sizes as it would without sanitizers.
+pub fn set_sanitizer_options(command: &mut Command) -> &mut Command {
+    command
+        .env("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0:allocator_may_return_null=1")
+        .env("UBSAN_OPTIONS", "print_stacktrace=1")
 }
 
 /// The compiler with the flags of every test program; sources that follow are in the standard's language.
@@ -253,8 +266,7 @@ fn run(command: &mut Command, folder: &Path) {
     let log = folder.join("output");
     let file = File::create(&log).expect("a temporary folder is writable");
     command.stdin(Stdio::null()).stdout(file.try_clone().expect("a descriptor")).stderr(file);
-    command.env("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0").env("UBSAN_OPTIONS", "print_stacktrace=1");
-    let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let mut child = set_sanitizer_options(command).spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let start = Instant::now();
     let status = loop {
         match child.try_wait().expect("a child can be waited for") {

@@ -125,7 +125,8 @@ int32_t aq_has_feature(const char *name);
  *
  * A callback is passed as three arguments: the function, a `user` pointer that it is called with, and `user_free`, which
  * is called with `user` exactly once, after the last call of the function, also when the call that it was passed to
- * fails: once passed, `user` belongs to the library. Both `user` and `user_free` may be NULL.
+ * fails: once passed, `user` belongs to the library. Both `user` and `user_free` may be NULL. Where they are fields of a
+ * struct, a struct that cannot be read (NULL, a wrong struct_size: AQ_E_INVALID) has passed nothing.
  *
  * A callback must return: no exception, longjmp or thread exit may leave it. Each callback type says where it is
  * called from, whether it may block, what it may call, how long its arguments are valid and what happens on an error.
@@ -1032,7 +1033,7 @@ typedef struct aq_custom_stat {
     const char *name;
     /** AQ_STAT_COUNTER or AQ_STAT_MAXIMUM. */
     int32_t mode;
-    /** 0. */
+    /** Must be 0; anything else is AQ_E_VERSION. */
     int32_t reserved;
 } aq_custom_stat;
 
@@ -1059,7 +1060,7 @@ typedef struct aq_recv_stream_config {
     int32_t explicit_start;
     /** How payloads are copied to where they belong: AQ_MEMCPY_STD (default) or AQ_MEMCPY_NONTEMPORAL. */
     int32_t memcpy;
-    /** 0. */
+    /** Must be 0; anything else is AQ_E_VERSION. */
     int32_t reserved;
     /** How many of custom_stats are in use; aq_recv_stream_config_add_stat() counts. */
     size_t n_custom_stats;
@@ -1082,10 +1083,12 @@ aq_status aq_recv_stream_config_init(aq_recv_stream_config *config, size_t struc
  * Adds a statistic of the program's own, which callbacks update through batch_stats.
  *
  * @param config an initialised configuration
- * @param name its name; must stay valid until the stream has been made
+ * @param name its name,
+    not empty and not that of another statistic of the stream (which aq_chunk_ring_stream_new() checks);
+ *     must stay valid until the stream has been made
  * @param mode AQ_STAT_COUNTER or AQ_STAT_MAXIMUM: how a batch's value joins the total
  * @param index receives its index, for batch_stats and aq_recv_stream_stat_value(); may be NULL
- * @return AQ_OK; AQ_E_INVALID when there are AQ_MAX_CUSTOM_STATS already or the mode is unknown
+ * @return AQ_OK; AQ_E_INVALID when there are AQ_MAX_CUSTOM_STATS already, name is NULL or the mode is unknown
  *
  * Threads: one at a time per configuration.
  */
@@ -1217,8 +1220,9 @@ aq_status aq_recv_stream_stat_value(const aq_recv_stream *stream, size_t index, 
  * Gives a chunk to be filled (again): clears its present flags and puts it on the free ring, without waiting.
  *
  * @param stream a chunk stream
- * @param chunk the chunk; on AQ_OK it belongs to the stream, on any other status to the caller still. If the free ring has
- *     been stopped nobody needs the chunk any more: it is freed, and the answer is AQ_OK
+ * @param chunk the chunk; on AQ_OK it belongs to the stream, on any other status to the caller still (on AQ_FULL with its
+ *     present flags cleared). If the free ring has been stopped nobody needs the chunk any more: it is freed, and the answer
+ *     is AQ_OK
  * @return AQ_OK; AQ_FULL when the free ring is full: it should have a place for every chunk; AQ_E_STATE when the caller does
  *     not hold the chunk
  *
@@ -1284,7 +1288,7 @@ typedef struct aq_udp_reader_config {
     int socket_fd;
     /** Port to bind to; 0 (default) lets the system choose, see aq_recv_stream_reader_port(). */
     uint16_t port;
-    /** 0. */
+    /** Must be 0; anything else is AQ_E_VERSION. */
     uint16_t reserved;
 } aq_udp_reader_config;
 
@@ -1375,6 +1379,10 @@ aq_status aq_recv_stream_reader_port(const aq_recv_stream *stream, size_t reader
  *
  * A chunk stream places each heap's payload in a chunk, where a callback says: the place callback. It fills a window of
  * consecutive chunks; as newer ones are begun, the oldest leaves and is ready. No heap object is built.
+ *
+ * The window ends at the highest chunk that any heap was placed in and reaches max_chunks back from there. So chunks are
+ * ready in the order of their ids; one in which no heap was placed (even one just before the first heap's) comes out with
+ * no flag set, and ids that the window jumps over altogether never come. Before the stream ends, all that are left come out.
  *
  * Chunks come from a free ring and go to a data ring. When there is no free chunk, or no space in the data ring, the
  * stream's readers pause; other streams on the same worker go on.
@@ -1473,7 +1481,7 @@ typedef struct aq_chunk_stream_config {
     uint64_t max_jump;
     /** How many further heaps in a row must agree before the window jumps further than max_jump; 8 by default. */
     uint32_t jump_confirm;
-    /** 0. */
+    /** Must be 0; anything else is AQ_E_VERSION. */
     uint32_t reserved;
 } aq_chunk_stream_config;
 
@@ -1501,7 +1509,8 @@ aq_status aq_chunk_stream_config_init(aq_chunk_stream_config *config, size_t str
  * @param data_ring where filled chunks go
  * @param free_ring where empty chunks come from
  * @param out receives the stream; free it with aq_recv_stream_free()
- * @return AQ_OK; AQ_E_INVALID when a setting is out of range; AQ_E_STATE when the pool is stopped
+ * @return AQ_OK; AQ_E_INVALID when a setting is out of range, or the name of a statistic is empty or taken; AQ_E_VERSION;
+ *     AQ_E_STATE when the pool is stopped
  *
  * Threads: any.
  */

@@ -2,7 +2,8 @@
 //!
 //! A callback is passed as three arguments: the function, a `user` pointer that it is called with, and `user_free`, which
 //! is called with `user` exactly once, after the last call of the function, also when the call that it was passed to
-//! fails: once passed, `user` belongs to the library. Both `user` and `user_free` may be NULL.
+//! fails: once passed, `user` belongs to the library. Both `user` and `user_free` may be NULL. Where they are fields of a
+//! struct, a struct that cannot be read (NULL, a wrong struct_size: AQ_E_INVALID) has passed nothing.
 //!
 //! A callback must return: no exception, longjmp or thread exit may leave it. Each callback type says where it is
 //! called from, whether it may block, what it may call, how long its arguments are valid and what happens on an error.

@@ -151,9 +151,10 @@ pub unsafe extern "C" fn aq_chunk_new(
 ) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
-        let b = unsafe { sized::read(buffers, "buffers") }?;
+        let (b, tail) = unsafe { sized::read_known(buffers, "buffers") }?;
         // SAFETY: release may be called once with release_user, by the contract of the struct.
         let owner = Arc::new(unsafe { User::new(b.release_user, b.release) });
+        tail?;
         // SAFETY: NULL or writable by the caller's contract.
         let out = unsafe { Out::new(out, "out") }?;
         // SAFETY: the caller's memory is the chunk's until release, by the contract of the struct.

@@ -3,6 +3,10 @@
 //! A chunk stream places each heap's payload in a chunk, where a callback says: the place callback. It fills a window of
 //! consecutive chunks; as newer ones are begun, the oldest leaves and is ready. No heap object is built.
 //!
+//! The window ends at the highest chunk that any heap was placed in and reaches max_chunks back from there. So chunks are
+//! ready in the order of their ids; one in which no heap was placed (even one just before the first heap's) comes out with
+//! no flag set, and ids that the window jumps over altogether never come. Before the stream ends, all that are left come out.
+//!
 //! Chunks come from a free ring and go to a data ring. When there is no free chunk, or no space in the data ring, the
 //! stream's readers pause; other streams on the same worker go on.
 
@@ -106,7 +110,7 @@ pub struct aq_chunk_stream_config {
     pub max_jump: u64,
     /// How many further heaps in a row must agree before the window jumps further than max_jump; 8 by default.
     pub jump_confirm: u32,
-    /// 0.
+    /// Must be 0; anything else is AQ_E_VERSION.
     pub reserved: u32,
 }
 
@@ -167,9 +171,11 @@ impl Place for CPlace {
 /// NULL, or a struct of its struct_size that keeps its promises.
 unsafe fn chunk_config(config: *const aq_chunk_stream_config) -> Result<ChunkStreamConfig> {
     // SAFETY: the caller's promise.
-    let c = unsafe { sized::read(config, "chunk_config") }?;
+    let (c, tail) = unsafe { sized::read_known(config, "chunk_config") }?;
     // SAFETY: the contract of the struct: place_user_free may be called once with place_user.
     let place = unsafe { Callback::new(c.place, c.place_user, c.place_user_free) };
+    tail?;
+    sized::reserved(c.reserved, "chunk_config: reserved")?;
     let place = place.required("chunk_config: place")?;
     // SAFETY: the contract of the struct.
     let items = unsafe { pointer::slice(c.items, c.n_items, "chunk_config: items") }?.to_vec();
@@ -214,7 +220,8 @@ pub unsafe extern "C" fn aq_chunk_stream_config_init(
 /// @param data_ring where filled chunks go
 /// @param free_ring where empty chunks come from
 /// @param out receives the stream; free it with aq_recv_stream_free()
-/// @return AQ_OK; AQ_E_INVALID when a setting is out of range; AQ_E_STATE when the pool is stopped
+/// @return AQ_OK; AQ_E_INVALID when a setting is out of range, or the name of a statistic is empty or taken; AQ_E_VERSION;
+///     AQ_E_STATE when the pool is stopped
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

@@ -21,6 +21,9 @@ use super::text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::recv::reader::{BufferReader, DEFAULT_BATCH_DELAY, Reader, UdpConfig, UdpReader};
 
+/// The core's limit, too.
+const LONGEST_BATCH_DELAY_NS: u64 = 1_000_000;
+
 /// Adds a reader and takes down its port, under one lock so that their order is the same.
 fn add(stream: &ReceivingStream, reader: Box<dyn Reader>, port: u16) -> Result<Outcome> {
     let mut ports = stream.ports.lock();
@@ -125,7 +128,7 @@ pub struct aq_udp_reader_config {
     pub socket_fd: c_int,
     /// Port to bind to; 0 (default) lets the system choose, see aq_recv_stream_reader_port().
     pub port: u16,
-    /// 0.
+    /// Must be 0; anything else is AQ_E_VERSION.
     pub reserved: u16,
 }
 
@@ -190,6 +193,12 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
         let stream = unsafe { handle::borrow(stream, "stream") }?;
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         let c = unsafe { sized::read(config, "config") }?;
+        sized::reserved(c.reserved, "config: reserved")?;
+        // Here, for the core would name its own type and unit.
+        if c.batch_delay_ns > LONGEST_BATCH_DELAY_NS {
+            let rule = format!("batch_delay_ns must be at most {LONGEST_BATCH_DELAY_NS}");
+            return Err(Error::invalid(format!("{rule} (got {})", c.batch_delay_ns)));
+        }
         // SAFETY: NULL or a C text by the contract of the struct.
         let host = unsafe { text::optional(c.host, "host") }?.unwrap_or_default().to_owned();
         let socket = match c.socket_fd {

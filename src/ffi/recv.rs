@@ -78,7 +78,7 @@ pub struct aq_custom_stat {
     pub name: *const c_char,
     /// AQ_STAT_COUNTER or AQ_STAT_MAXIMUM.
     pub mode: i32,
-    /// 0.
+    /// Must be 0; anything else is AQ_E_VERSION.
     pub reserved: i32,
 }
 
@@ -105,7 +105,7 @@ pub struct aq_recv_stream_config {
     pub explicit_start: i32,
     /// How payloads are copied to where they belong: AQ_MEMCPY_STD (default) or AQ_MEMCPY_NONTEMPORAL.
     pub memcpy: i32,
-    /// 0.
+    /// Must be 0; anything else is AQ_E_VERSION.
     pub reserved: i32,
     /// How many of custom_stats are in use; aq_recv_stream_config_add_stat() counts.
     pub n_custom_stats: usize,
@@ -140,17 +140,16 @@ unsafe impl SizedStruct for aq_recv_stream_config {
 pub(super) unsafe fn stream_config(config: *const aq_recv_stream_config) -> Result<StreamConfig> {
     // SAFETY: the caller's promise.
     let c = unsafe { sized::read_or_default(config, "config") }?;
+    sized::reserved(c.reserved, "config: reserved")?;
     let stats = c.custom_stats.get(..c.n_custom_stats).ok_or_else(|| too_many_stats(c.n_custom_stats))?;
     let custom_stats = stats
         .iter()
-        .map(|stat| {
-            let mode = match stat.mode {
-                AQ_STAT_COUNTER => Mode::Counter,
-                AQ_STAT_MAXIMUM => Mode::Maximum,
-                other => return Err(Error::invalid(format!("custom_stats: mode {other} is unknown"))),
-            };
+        .enumerate()
+        .map(|(i, stat)| {
+            let mode = mode(stat.mode, &format!("custom_stats[{i}].mode"))?;
+            sized::reserved(stat.reserved, &format!("custom_stats[{i}].reserved"))?;
             // SAFETY: the caller's promise.
-            let name = unsafe { text::required(stat.name, "custom_stats: name") }?.to_owned();
+            let name = unsafe { text::required(stat.name, &format!("custom_stats[{i}].name")) }?.to_owned();
             Ok(CustomStat { name, mode })
         })
         .collect::<Result<_>>()?;
@@ -176,6 +175,14 @@ pub(super) unsafe fn stream_config(config: *const aq_recv_stream_config) -> Resu
     Ok(config)
 }
 
+fn mode(value: i32, name: &str) -> Result<Mode> {
+    match value {
+        AQ_STAT_COUNTER => Ok(Mode::Counter),
+        AQ_STAT_MAXIMUM => Ok(Mode::Maximum),
+        _ => Err(Error::invalid(format!("{name} must be AQ_STAT_COUNTER or AQ_STAT_MAXIMUM (got {value})"))),
+    }
+}
+
 fn too_many_stats(count: usize) -> Error {
     Error::invalid(format!("n_custom_stats must be at most {AQ_MAX_CUSTOM_STATS} (got {count})"))
 }
@@ -199,10 +206,11 @@ pub unsafe extern "C" fn aq_recv_stream_config_init(
 /// Adds a statistic of the program's own, which callbacks update through batch_stats.
 ///
 /// @param config an initialised configuration
-/// @param name its name; must stay valid until the stream has been made
+/// @param name its name, not empty and not that of another statistic of the stream (which aq_chunk_ring_stream_new() checks);
+///     must stay valid until the stream has been made
 /// @param mode AQ_STAT_COUNTER or AQ_STAT_MAXIMUM: how a batch's value joins the total
 /// @param index receives its index, for batch_stats and aq_recv_stream_stat_value(); may be NULL
-/// @return AQ_OK; AQ_E_INVALID when there are AQ_MAX_CUSTOM_STATS already or the mode is unknown
+/// @return AQ_OK; AQ_E_INVALID when there are AQ_MAX_CUSTOM_STATS already, name is NULL or the mode is unknown
 ///
 /// Threads: one at a time per configuration.
 #[unsafe(no_mangle)]
@@ -219,11 +227,7 @@ pub unsafe extern "C" fn aq_recv_stream_config_add_stat(
         unsafe { text::required(name, "name") }?;
         // SAFETY: NULL or writable by the caller's contract.
         let out = unsafe { Out::optional(index, "index") }?;
-        if mode != AQ_STAT_COUNTER && mode != AQ_STAT_MAXIMUM {
-            return Err(Error::invalid(format!(
-                "mode must be AQ_STAT_COUNTER or AQ_STAT_MAXIMUM (got {mode})"
-            )));
-        }
+        self::mode(mode, "mode")?;
         let count = c.n_custom_stats;
         let slot = c.custom_stats.get_mut(count).ok_or_else(|| too_many_stats(count.saturating_add(1)))?;
         *slot = aq_custom_stat { name, mode, reserved: 0 };
@@ -498,8 +502,9 @@ pub unsafe extern "C" fn aq_recv_stream_stat_value(
 /// Gives a chunk to be filled (again): clears its present flags and puts it on the free ring, without waiting.
 ///
 /// @param stream a chunk stream
-/// @param chunk the chunk; on AQ_OK it belongs to the stream, on any other status to the caller still. If the free ring has
-///     been stopped nobody needs the chunk any more: it is freed, and the answer is AQ_OK
+/// @param chunk the chunk; on AQ_OK it belongs to the stream, on any other status to the caller still (on AQ_FULL with its
+///     present flags cleared). If the free ring has been stopped nobody needs the chunk any more: it is freed, and the answer
+///     is AQ_OK
 /// @return AQ_OK; AQ_FULL when the free ring is full: it should have a place for every chunk; AQ_E_STATE when the caller does
 ///     not hold the chunk
 ///

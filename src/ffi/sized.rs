@@ -51,28 +51,34 @@ pub unsafe fn init<S: SizedStruct>(out: *mut S, struct_size: usize, name: &str) 
 /// # Safety
 /// `pointer` is NULL or has a readable `struct_size` and as many initialised bytes as it says.
 pub unsafe fn read<S: SizedStruct>(pointer: *const S, name: &str) -> Result<S> {
+    // SAFETY: the caller's promise.
+    let (value, tail) = unsafe { read_known(pointer, name) }?;
+    tail.map(|()| value)
+}
+
+/// As [`read`], for a struct that hands something over: what this version knows of it, and beside it whether there is
+/// more, which is an error but no reason to keep what was handed over.
+///
+/// # Safety
+/// As for [`read`].
+pub unsafe fn read_known<S: SizedStruct>(pointer: *const S, name: &str) -> Result<(S, Result<()>)> {
     check::<S>(pointer, size_of::<usize>().max(S::FIRST_SIZE), name)?;
     // SAFETY: not NULL, aligned, and the first field of every S.
     let struct_size = unsafe { pointer.cast::<usize>().read() };
     check::<S>(pointer, struct_size, name)?;
     let known = struct_size.min(size_of::<S>());
-    for i in known..struct_size {
-        // SAFETY: within the caller's struct_size bytes.
-        if unsafe { pointer.cast::<u8>().add(i).read() } != 0 {
-            return Err(Error::new(
-                ErrorKind::Version,
-                format!(
-                    "{name}: {} of a newer version sets what this version does not know (byte {i})",
-                    S::NAME
-                ),
-            ));
-        }
-    }
+    // SAFETY: within the caller's struct_size bytes.
+    let unknown = (known..struct_size).find(|&i| unsafe { pointer.cast::<u8>().add(i).read() } != 0);
+    let tail = unknown.map_or(Ok(()), |i| {
+        let name = format!("{name}: {}", S::NAME);
+        let reason = format!("{name} of a newer version sets what this version does not know (byte {i})");
+        Err(Error::new(ErrorKind::Version, reason))
+    });
     let mut value = MaybeUninit::new(S::DEFAULT);
     // SAFETY: `known` bytes are readable there and fit here; the caller's struct is none of ours, so they don't overlap.
     unsafe { pointer.cast::<u8>().copy_to_nonoverlapping(value.as_mut_ptr().cast::<u8>(), known) };
     // SAFETY: initialised with DEFAULT, and any bytes are a valid S.
-    Ok(unsafe { value.assume_init() })
+    Ok((unsafe { value.assume_init() }, tail))
 }
 
 /// As [`read`]; NULL stands for the defaults.
@@ -104,6 +110,15 @@ pub fn flag(value: i32, name: &str) -> Result<bool> {
         0 => Ok(false),
         1 => Ok(true),
         _ => Err(Error::invalid(format!("{name} must be 0 or 1 (got {value})"))),
+    }
+}
+
+/// A field without a meaning in this version. A newer one may give it one, and callers who then set it must hear that this
+/// version cannot do that yet.
+pub fn reserved(value: impl Into<i64>, name: &str) -> Result<()> {
+    match value.into() {
+        0 => Ok(()),
+        value => Err(Error::new(ErrorKind::Version, format!("{name} must be 0 (got {value})"))),
     }
 }
 

@@ -1,0 +1,59 @@
+/* Handles of the wrong kind: what a caller has who mixes up two pointers. One object of each kind, and noise. */
+#ifndef AQ_HANDLES_H
+#define AQ_HANDLES_H
+
+#include "receive.h"
+
+enum { POOL, ALLOCATOR, RING, CHUNK_RING, CHUNK, STREAM, ZEROS, ONES, ODD, KINDS };
+
+struct handles {
+    void *of[KINDS];
+    struct receiver receiver;
+};
+
+static inline void handles_open(struct handles *h)
+{
+    static union {
+        unsigned char bytes[512];
+        uint64_t aligned;
+        double number;
+    } zeros, ones;
+    aq_allocator *allocator = NULL;
+    aq_ring *ring = NULL;
+    aq_chunk *chunk = NULL;
+    memset(&ones, 0xff, sizeof ones);
+    receiver_init(&h->receiver);
+    receiver_open(&h->receiver, 2);
+    CHECK_OK(aq_allocator_default(&allocator));
+    CHECK_OK(aq_ring_new(1, NULL, NULL, NULL, &ring));
+    CHECK_OK(aq_chunk_new_alloc(NULL, 1, 1, 0, &chunk));
+    h->of[POOL] = h->receiver.pool;
+    h->of[ALLOCATOR] = allocator;
+    h->of[RING] = ring;
+    h->of[CHUNK_RING] = h->receiver.data;
+    h->of[CHUNK] = chunk;
+    h->of[STREAM] = h->receiver.stream;
+    h->of[ZEROS] = &zeros;
+    h->of[ONES] = &ones;
+    h->of[ODD] = &zeros.bytes[1];
+}
+
+static inline void handles_close(struct handles *h)
+{
+    CHECK_OK(aq_allocator_free((aq_allocator *)h->of[ALLOCATOR]));
+    CHECK_OK(aq_ring_free((aq_ring *)h->of[RING]));
+    CHECK_OK(aq_chunk_free((aq_chunk *)h->of[CHUNK]));
+    receiver_close(&h->receiver);
+}
+
+/* `call` uses `wrong`, which is any object but one of `kind`; it fails and says that it is "not an TYPE". */
+#define CHECK_WRONG_HANDLES(handles, kind, type, text, call)                                                          \
+    do {                                                                                                              \
+        for (int wrong_i = 0; wrong_i < KINDS; wrong_i++) {                                                           \
+            type *wrong = (type *)(handles).of[wrong_i];                                                              \
+            if (wrong_i != (kind))                                                                                    \
+                CHECK_ERROR(call, AQ_E_INVALID, text ": not an " #type);                                              \
+        }                                                                                                             \
+    } while (0)
+
+#endif
