@@ -90,8 +90,26 @@ fn huge_heap_lengths_cost_no_memory() {
     assert!(resident() < before + 256 * MIB, "{} MiB more", (resident() - before) / MIB);
     assert_others_go_on(&pool);
     let stats = rig.stop();
-    assert_eq!(stats[Stat::OutOfBoundsHeaps], 4);
-    assert_eq!(stats[Stat::PacketsOutOfBounds], 8);
+    assert_eq!(stats[Stat::HeapTooLarge], 8);
+    assert_eq!(stats[Stat::OutOfBoundsHeaps], 0, "none of them has begun");
+}
+
+#[test]
+fn heaps_larger_than_allowed_do_not_run_into_their_neighbours() {
+    let mut plan = Plan::new(&pool(1));
+    plan.config.max_heap_size = SLOT as u64;
+    let rig = plan.build();
+    let feed = rig.udp();
+    feed.send(&whole(1));
+    // It claims one byte more than its place has, and begins before heap 1 in the same chunk.
+    feed.send(&Wire::whole(0, vec![0xee; SLOT + 1]));
+    feed.send(&Wire::part(2, SLOT as u64 + 1, 0, vec![0xee; 8]));
+    feed.send(&whole(3));
+    rig.settle(&feed);
+    let stats = rig.stop();
+    assert_eq!(stats[Stat::HeapTooLarge], 2);
+    assert_eq!(stats[Stat::CompleteHeaps], 2);
+    assert_eq!(present(&rig.chunks()), [1, 3]);
 }
 
 #[test]
@@ -111,8 +129,7 @@ fn far_payload_offsets_cost_no_memory() {
     assert!(resident() < before + 256 * MIB);
     assert_others_go_on(&pool);
     let stats = rig.stop();
-    assert_eq!(stats[Stat::OutOfBoundsHeaps], 2);
-    assert_eq!(stats[Stat::PacketsOutOfBounds], 3);
+    assert_eq!(stats[Stat::HeapTooLarge], 2);
     assert_eq!(stats[Stat::CompleteHeaps], 1);
     assert_eq!(present(&rig.chunks()), [2]);
 }

@@ -46,6 +46,7 @@ struct Setup {
     substreams: usize,
     out_of_order: bool,
     allow_unsized: bool,
+    max_heap_size: u64,
     max_chunks: usize,
     spare_chunks: usize,
     data_ring: usize,
@@ -103,7 +104,10 @@ impl Setup {
 
 fn setup() -> impl Strategy<Value = Setup> {
     (
-        (1..5usize, 1..4usize, any::<bool>(), prop::bool::weighted(0.7)),
+        (
+            (1..5usize, 1..4usize, any::<bool>(), prop::bool::weighted(0.7)),
+            prop_oneof![3 => Just(1u64 << 30), 1 => Just(1 << 56), 1 => 1..SLOT as u64],
+        ),
         (1..4usize, 0..3usize, 1..4usize),
         (prop_oneof![Just(0), Just(16), Just(50), Just(256)], prop_oneof![Just(0), Just(EXTRA_PER_HEAP)]),
         (prop_oneof![Just(0u64), Just(2), Just(1 << 20)], 0..3u32, prop_oneof![Just(0u64), Just(3), Just(8)]),
@@ -111,7 +115,7 @@ fn setup() -> impl Strategy<Value = Setup> {
     )
         .prop_map(
             |(
-                (max_heaps, substreams, out_of_order, allow_unsized),
+                ((max_heaps, substreams, out_of_order, allow_unsized), max_heap_size),
                 (max_chunks, spare_chunks, data_ring),
                 (presence, max_heap_extra),
                 (max_jump, jump_confirm, wild_one_in),
@@ -121,6 +125,7 @@ fn setup() -> impl Strategy<Value = Setup> {
                 substreams,
                 out_of_order,
                 allow_unsized,
+                max_heap_size,
                 max_chunks,
                 spare_chunks,
                 data_ring,
@@ -464,6 +469,10 @@ impl<'a> Model<'a> {
             Ok(packet) => packet,
             Err(kind) => return self.discard(kind.into()),
         };
+        let reach = packet.offset + packet.payload.len() as u64;
+        if packet.heap_length.unwrap_or(reach) > self.setup.max_heap_size {
+            return self.discard(Stat::HeapTooLarge);
+        }
         match packet.heap_length {
             Some(length) if length == packet.payload.len() as u64 => self.whole(&packet),
             None if !self.setup.allow_unsized => self.discard(Stat::Unsized),
@@ -770,6 +779,7 @@ fn stream(setup: &Setup) -> (ChunkRingStream, Arc<AtomicU64>) {
         stream_id: 77,
         allow_out_of_order: setup.out_of_order,
         allow_unsized_heaps: setup.allow_unsized,
+        max_heap_size: setup.max_heap_size,
         ..StreamConfig::default()
     };
     let chunk_config = ChunkStreamConfig {

@@ -83,7 +83,12 @@ static void settings(void)
     config.batch_delay_ns = 1000000;
     CHECK_OK(use_config(&config));
     config = good_config();
-    config.reserved = 1;
+    config.gro = 2;
+    CHECK_ERROR(use_config(&config), AQ_E_INVALID, "gro must be 0 or 1 (got 2)");
+    config.gro = 0;
+    CHECK_OK(use_config(&config));
+    config = good_config();
+    config.reserved[2] = 1;
     CHECK_ERROR(use_config(&config), AQ_E_VERSION, "config: reserved must be 0 (got 1)");
     config = good_config();
     config.buffer_size = SIZE_MAX; /* what the kernel does not grant is a warning */

@@ -143,6 +143,10 @@ static void settings(void)
         CHECK_OK(use_config(&config));
     }
     config = good_config();
+    config.max_heap_size = 0;
+    CHECK_ERROR(use_config(&config), AQ_E_INVALID, "max_heap_size must be at least 1 (got 0)");
+    config.max_heap_size = UINT64_MAX;
+    CHECK_OK(use_config(&config));
     config.max_heaps = 0;
     CHECK_ERROR(use_config(&config), AQ_E_INVALID, "max_heaps must be between 1 and 1048576 (got 0)");
     config.max_heaps = (1 << 20) + 1;

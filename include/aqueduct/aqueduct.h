@@ -942,6 +942,8 @@ typedef struct aq_recv_stats {
     uint64_t malformed_heap_overflow;
     /** An item beyond the heap's length. */
     uint64_t malformed_item_beyond_heap;
+    /** A heap longer than `max_heap_size`. */
+    uint64_t heap_too_large;
     /** No heap length, where `allow_unsized_heaps` is off. */
     uint64_t no_heap_length;
     /** Not the next packet of its heap, in in-order mode. */
@@ -1048,6 +1050,11 @@ typedef struct aq_recv_stream_config {
     size_t max_heaps;
     /** Heap numbers modulo this tell interleaved senders apart, each with its own max_heaps: at least 1, the default. */
     size_t substreams;
+    /**
+     * Packets of heaps longer than this are discarded (heap_too_large): at least 1 byte; 1 GiB by default. Set to the room that
+     * a heap has in its chunk, it keeps a wrong heap from running into its neighbours.
+     */
+    uint64_t max_heap_size;
     /** A number that this stream's chunks carry; 0 by default. */
     uint64_t stream_id;
     /** 1: accept a heap's packets in any order. 0 (default): discard a packet that is not the next of its heap. */
@@ -1286,10 +1293,15 @@ typedef struct aq_udp_reader_config {
      * become non-blocking. -1 (default) for none.
      */
     int socket_fd;
+    /**
+     * 1 (default): take datagrams of one sender in bunches where the kernel can (generic receive offload), which saves CPU time;
+     * but a bunch that the kernel has to drop counts as one in kernel_drops. 0: one by one, each drop counted.
+     */
+    int32_t gro;
     /** Port to bind to; 0 (default) lets the system choose, see aq_recv_stream_reader_port(). */
     uint16_t port;
     /** Must be 0; anything else is AQ_E_VERSION. */
-    uint16_t reserved;
+    uint16_t reserved[3];
 } aq_udp_reader_config;
 
 /**
@@ -1342,7 +1354,7 @@ aq_status aq_udp_reader_config_init(aq_udp_reader_config *config, size_t struct_
 /**
  * Reads packets from a UDP socket, many at a time, with generic receive offload where the kernel has it.
  *
- * What the kernel drops because nobody fetched it in time is counted in kernel_drops.
+ * What the kernel drops because nobody fetched it in time is counted in kernel_drops (see gro).
  *
  * @param stream the stream
  * @param config where and how; copied
@@ -1458,7 +1470,8 @@ typedef struct aq_chunk_stream_config {
     size_t n_items;
     /**
      * Chunks that are filled at the same time: 1 .. 2^20; AQ_DEFAULT_MAX_CHUNKS by default. With 1, heaps of an earlier chunk
-     * are too old as soon as a later one has begun.
+     * are too old as soon as a later one has begun. At least as many chunks must circulate, better twice as many: with
+     * fewer the stream waits for a free chunk for ever.
      */
     size_t max_chunks;
     /** The place callback; required. */

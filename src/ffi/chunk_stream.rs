@@ -92,7 +92,8 @@ pub struct aq_chunk_stream_config {
     /// How many items there are in the list; 0 by default.
     pub n_items: usize,
     /// Chunks that are filled at the same time: 1 .. 2^20; AQ_DEFAULT_MAX_CHUNKS by default. With 1, heaps of an earlier chunk
-    /// are too old as soon as a later one has begun.
+    /// are too old as soon as a later one has begun. At least as many chunks must circulate, better twice as many: with
+    /// fewer the stream waits for a free chunk for ever.
     pub max_chunks: usize,
     /// The place callback; required.
     pub place: aq_chunk_place_fn,

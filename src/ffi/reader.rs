@@ -126,16 +126,19 @@ pub struct aq_udp_reader_config {
     /// A bound UDP socket to use; host and port are then ignored. It is duplicated: the caller's stays the caller's, but both
     /// become non-blocking. -1 (default) for none.
     pub socket_fd: c_int,
+    /// 1 (default): take datagrams of one sender in bunches where the kernel can (generic receive offload), which saves CPU time;
+    /// but a bunch that the kernel has to drop counts as one in kernel_drops. 0: one by one, each drop counted.
+    pub gro: i32,
     /// Port to bind to; 0 (default) lets the system choose, see aq_recv_stream_reader_port().
     pub port: u16,
     /// Must be 0; anything else is AQ_E_VERSION.
-    pub reserved: u16,
+    pub reserved: [u16; 3],
 }
 
-// SAFETY: integers and a pointer; an int and two u16 fill the last 8 bytes.
+// SAFETY: integers and a pointer; two ints, and four u16, fill 8 bytes each.
 unsafe impl SizedStruct for aq_udp_reader_config {
     const NAME: &'static str = "aq_udp_reader_config";
-    const FIRST_SIZE: usize = 48;
+    const FIRST_SIZE: usize = 56;
     const DEFAULT: Self = Self {
         struct_size: 0,
         host: std::ptr::null(),
@@ -143,8 +146,9 @@ unsafe impl SizedStruct for aq_udp_reader_config {
         buffer_size: 8 << 20,
         batch_delay_ns: DEFAULT_BATCH_DELAY.as_nanos() as u64,
         socket_fd: -1,
+        gro: 1,
         port: 0,
-        reserved: 0,
+        reserved: [0; 3],
     };
 }
 
@@ -166,7 +170,7 @@ pub unsafe extern "C" fn aq_udp_reader_config_init(
 
 /// Reads packets from a UDP socket, many at a time, with generic receive offload where the kernel has it.
 ///
-/// What the kernel drops because nobody fetched it in time is counted in kernel_drops.
+/// What the kernel drops because nobody fetched it in time is counted in kernel_drops (see gro).
 ///
 /// @param stream the stream
 /// @param config where and how; copied
@@ -193,7 +197,10 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
         let stream = unsafe { handle::borrow(stream, "stream") }?;
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         let c = unsafe { sized::read(config, "config") }?;
-        sized::reserved(c.reserved, "config: reserved")?;
+        for value in c.reserved {
+            sized::reserved(value, "config: reserved")?;
+        }
+        let gro = sized::flag(c.gro, "gro")?;
         // Here, for the core would name its own type and unit.
         if c.batch_delay_ns > LONGEST_BATCH_DELAY_NS {
             let rule = format!("batch_delay_ns must be at most {LONGEST_BATCH_DELAY_NS}");
@@ -219,6 +226,7 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
             max_size: c.max_size,
             buffer_size: c.buffer_size,
             batch_delay: Duration::from_nanos(c.batch_delay_ns),
+            gro,
             socket,
         };
         let reader = UdpReader::new(config)?;

@@ -93,6 +93,9 @@ pub struct aq_recv_stream_config {
     pub max_heaps: usize,
     /// Heap numbers modulo this tell interleaved senders apart, each with its own max_heaps: at least 1, the default.
     pub substreams: usize,
+    /// Packets of heaps longer than this are discarded (heap_too_large): at least 1 byte; 1 GiB by default. Set to the room that
+    /// a heap has in its chunk, it keeps a wrong heap from running into its neighbours.
+    pub max_heap_size: u64,
     /// A number that this stream's chunks carry; 0 by default.
     pub stream_id: u64,
     /// 1: accept a heap's packets in any order. 0 (default): discard a packet that is not the next of its heap.
@@ -116,11 +119,12 @@ pub struct aq_recv_stream_config {
 // SAFETY: integers and pointers without padding (six i32 in a row; a custom stat is a pointer and two i32).
 unsafe impl SizedStruct for aq_recv_stream_config {
     const NAME: &'static str = "aq_recv_stream_config";
-    const FIRST_SIZE: usize = 64 + 16 * AQ_MAX_CUSTOM_STATS;
+    const FIRST_SIZE: usize = 72 + 16 * AQ_MAX_CUSTOM_STATS;
     const DEFAULT: Self = Self {
         struct_size: 0,
         max_heaps: 4,
         substreams: 1,
+        max_heap_size: 1 << 30,
         stream_id: 0,
         allow_out_of_order: 0,
         allow_unsized_heaps: 1,
@@ -156,6 +160,7 @@ pub(super) unsafe fn stream_config(config: *const aq_recv_stream_config) -> Resu
     let config = StreamConfig {
         max_heaps: c.max_heaps,
         substreams: c.substreams,
+        max_heap_size: c.max_heap_size,
         stream_id: c.stream_id,
         allow_out_of_order: flag(c.allow_out_of_order, "allow_out_of_order")?,
         allow_unsized_heaps: flag(c.allow_unsized_heaps, "allow_unsized_heaps")?,

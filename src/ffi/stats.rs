@@ -90,6 +90,8 @@ pub struct aq_recv_stats {
     pub malformed_heap_overflow: u64,
     /// An item beyond the heap's length.
     pub malformed_item_beyond_heap: u64,
+    /// A heap longer than `max_heap_size`.
+    pub heap_too_large: u64,
     /// No heap length, where `allow_unsized_heaps` is off.
     pub no_heap_length: u64,
     /// Not the next packet of its heap, in in-order mode.
@@ -129,7 +131,7 @@ pub struct aq_recv_stats {
 // SAFETY: a usize and u64s.
 unsafe impl SizedStruct for aq_recv_stats {
     const NAME: &'static str = "aq_recv_stats";
-    const FIRST_SIZE: usize = 8 * 51;
+    const FIRST_SIZE: usize = 8 * 52;
     const DEFAULT: Self = Self {
         struct_size: 0,
         ledger_closed: 0,
@@ -165,6 +167,7 @@ unsafe impl SizedStruct for aq_recv_stats {
         malformed_payload_overflow: 0,
         malformed_heap_overflow: 0,
         malformed_item_beyond_heap: 0,
+        heap_too_large: 0,
         no_heap_length: 0,
         out_of_order: 0,
         duplicate: 0,
@@ -222,6 +225,7 @@ impl From<&Snapshot> for aq_recv_stats {
             malformed_payload_overflow: s[Stat::MalformedPayloadOverflow],
             malformed_heap_overflow: s[Stat::MalformedHeapOverflow],
             malformed_item_beyond_heap: s[Stat::MalformedItemBeyondHeap],
+            heap_too_large: s[Stat::HeapTooLarge],
             no_heap_length: s[Stat::Unsized],
             out_of_order: s[Stat::OutOfOrder],
             duplicate: s[Stat::Duplicate],

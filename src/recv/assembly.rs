@@ -134,6 +134,7 @@ pub struct Assembler<H: HeapHandler> {
     batch: Batch,
     allow_out_of_order: bool,
     allow_unsized_heaps: bool,
+    max_heap_size: u64,
     stop_on_stop_item: bool,
     /// Packets in heaps in progress.
     pending: u64,
@@ -154,6 +155,7 @@ impl<H: HeapHandler> Assembler<H> {
             batch,
             allow_out_of_order: config.allow_out_of_order,
             allow_unsized_heaps: config.allow_unsized_heaps,
+            max_heap_size: config.max_heap_size,
             stop_on_stop_item: config.stop_on_stop_item,
             pending: 0,
             lost_starts: VecDeque::new(),
@@ -344,8 +346,14 @@ impl<H: HeapHandler> PacketSink for Assembler<H> {
             self.end = Some(EndReason::StopItem);
             return self.count(Stat::PacketsControl);
         }
+        let payload_length = packet.payload().len() as u64;
+        // What is known of the heap's length: a checked packet's offset has at most 56 bits, so the sum cannot overflow.
+        let length = packet.heap_length().unwrap_or(packet.payload_offset() + payload_length);
+        if length > self.max_heap_size {
+            return self.count(Stat::HeapTooLarge);
+        }
         match packet.heap_length() {
-            Some(length) if length == packet.payload().len() as u64 => self.whole(packet),
+            Some(length) if length == payload_length => self.whole(packet),
             None if !self.allow_unsized_heaps => self.count(Stat::Unsized),
             _ => self.part(packet),
         }

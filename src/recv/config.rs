@@ -15,6 +15,9 @@ pub struct StreamConfig {
     pub max_heaps: usize,
     /// Heap numbers modulo this tell interleaved senders apart, each with its own `max_heaps`. At least 1, the default.
     pub substreams: usize,
+    /// Packets of heaps longer than this are discarded: at least 1 byte; 1 GiB by default. Set to the size of the place that a
+    /// heap has, it keeps a wrong heap from running into its neighbours.
+    pub max_heap_size: u64,
     /// A number that chunks of this stream carry.
     pub stream_id: u64,
     /// Accept a heap's packets in any order. Off by default: a packet that is not the next of its heap is discarded.
@@ -36,6 +39,7 @@ impl Default for StreamConfig {
         Self {
             max_heaps: 4,
             substreams: 1,
+            max_heap_size: 1 << 30,
             stream_id: 0,
             allow_out_of_order: false,
             allow_unsized_heaps: true,
@@ -56,6 +60,9 @@ impl StreamConfig {
                     "{name} must be between 1 and {MAX_MAX_HEAPS} (got {value})"
                 )));
             }
+        }
+        if self.max_heap_size == 0 {
+            return Err(Error::invalid("max_heap_size must be at least 1 (got 0)"));
         }
         if self.max_heaps.saturating_mul(self.substreams) > MAX_MAX_HEAPS {
             return Err(Error::invalid(format!(

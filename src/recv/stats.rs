@@ -140,6 +140,8 @@ statistics! {
     MalformedHeapOverflow "malformed_heap_overflow" Counter Packets;
     /// An item beyond the heap's length.
     MalformedItemBeyondHeap "malformed_item_beyond_heap" Counter Packets;
+    /// A heap longer than `max_heap_size`.
+    HeapTooLarge "heap_too_large" Counter Packets;
     /// No heap length, where `allow_unsized_heaps` is off.
     Unsized "no_heap_length" Counter Packets;
     /// Not the next packet of its heap, in in-order mode.
@@ -249,6 +251,9 @@ impl Stats {
             let name = &stat.name;
             let taken =
                 Stat::ALL.iter().any(|s| s.name() == name) || custom[..i].iter().any(|s| s.name == *name);
+            if stat.mode == Mode::Level {
+                return Err(Error::invalid(format!("custom_stats[{i}].mode must be counter or maximum")));
+            }
             if taken || name.is_empty() {
                 return Err(Error::invalid(format!(
                     "custom_stats[{i}].name must be new and not empty (got {name:?})"

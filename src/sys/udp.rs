@@ -32,9 +32,9 @@ fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Resu
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Asks the kernel for GRO. False where it has none; datagrams then come one a message.
-pub fn enable_gro(fd: BorrowedFd<'_>) -> bool {
-    set_option(fd, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok()
+/// Switches GRO on or off. True if it is on; where it is not, datagrams come one a message.
+pub fn set_gro(fd: BorrowedFd<'_>, on: bool) -> bool {
+    set_option(fd, libc::SOL_UDP, libc::UDP_GRO, on.into()).is_ok() && on
 }
 
 /// Asks for the kernel's drop counter beside the data. False where it has none.

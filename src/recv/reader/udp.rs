@@ -34,6 +34,9 @@ pub struct UdpConfig {
     /// After a batch of several messages, how long the worker may rest so that the next one is larger: fewer wake-ups, less
     /// CPU time, and at most that much more latency. 0 to 1 ms.
     pub batch_delay: Duration,
+    /// Take datagrams of one sender in bunches where the kernel can (generic receive offload): less CPU time. But a bunch that the
+    /// kernel has to drop counts as one in its drop counter.
+    pub gro: bool,
     /// A bound socket to use instead; `host` and `port` are then ignored.
     pub socket: Option<OwnedFd>,
 }
@@ -46,6 +49,7 @@ impl Default for UdpConfig {
             max_size: 9200,
             buffer_size: 8 << 20,
             batch_delay: DEFAULT_BATCH_DELAY,
+            gro: true,
             socket: None,
         }
     }
@@ -121,7 +125,7 @@ fn set_buffer_size(socket: &Socket, size: usize) {
 impl UdpReader {
     /// Binds a socket as `config` says.
     pub fn new(config: UdpConfig) -> Result<Self> {
-        let UdpConfig { host, port, max_size, buffer_size, batch_delay, socket } = config;
+        let UdpConfig { host, port, max_size, buffer_size, batch_delay, gro, socket } = config;
         if !(1..=65_535).contains(&max_size) {
             return Err(Error::invalid(format!("max_size must be between 1 and 65535 (got {max_size})")));
         }
@@ -149,7 +153,7 @@ impl UdpReader {
             set_buffer_size(&socket, buffer_size);
         }
         let rest_limit = socket.recv_buffer_size().map_err(own("getsockopt SO_RCVBUF"))? / 16;
-        let gro = udp::enable_gro(socket.as_fd());
+        let gro = udp::set_gro(socket.as_fd(), gro);
         let drops =
             if udp::enable_drop_count(socket.as_fd()) { udp::drop_count(socket.as_fd()) } else { None };
         let batch = Batch::new(BATCH, max_size, gro).map_err(own("mapping receive buffers"))?;
