@@ -20,12 +20,13 @@ use aqueduct::memory::{Buffer, HeapAllocator};
 use aqueduct::recv::reader::{BufferReader, Reader, UdpConfig, UdpReader};
 use aqueduct::recv::stats::{Account, Snapshot, Stat};
 use aqueduct::recv::{EndReason, StreamConfig};
-use aqueduct::ring::Wait;
+use aqueduct::ring::{GetError, Wait};
 use aqueduct::runtime::ThreadPool;
 use aqueduct::spead::Malformed;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use support::rig::GUARD;
 use support::wire::{self, MemoryReader, Offer, Wire};
 
 /// Room for one heap, and heaps per chunk.
@@ -54,6 +55,8 @@ struct Setup {
     jump_confirm: u32,
     /// One heap in so many is placed somewhere strange; 0: none.
     wild_one_in: u64,
+    /// Which ones, and where.
+    wild_seed: u64,
 }
 
 impl Setup {
@@ -71,7 +74,7 @@ impl Setup {
             extra_offset: index * EXTRA_PER_HEAP,
             extra_size: if self.max_heap_extra == 0 { 0 } else { EXTRA_PER_HEAP },
         };
-        let hash = (heap_cnt.wrapping_add(7)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let hash = (heap_cnt ^ self.wild_seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         if self.wild_one_in != 0 && hash.is_multiple_of(self.wild_one_in) {
             match hash / self.wild_one_in % 14 {
                 0 => placement.chunk_id = -1,
@@ -104,6 +107,7 @@ fn setup() -> impl Strategy<Value = Setup> {
         (1..4usize, 0..3usize, 1..4usize),
         (prop_oneof![Just(0), Just(16), Just(50), Just(256)], prop_oneof![Just(0), Just(EXTRA_PER_HEAP)]),
         (prop_oneof![Just(0u64), Just(2), Just(1 << 20)], 0..3u32, prop_oneof![Just(0u64), Just(3), Just(8)]),
+        any::<u64>(),
     )
         .prop_map(
             |(
@@ -111,6 +115,7 @@ fn setup() -> impl Strategy<Value = Setup> {
                 (max_chunks, spare_chunks, data_ring),
                 (presence, max_heap_extra),
                 (max_jump, jump_confirm, wild_one_in),
+                wild_seed,
             )| Setup {
                 max_heaps,
                 substreams,
@@ -124,6 +129,7 @@ fn setup() -> impl Strategy<Value = Setup> {
                 max_jump,
                 jump_confirm,
                 wild_one_in,
+                wild_seed,
             },
         )
 }
@@ -136,6 +142,30 @@ struct Sent {
     sized: bool,
     packet_size: usize,
     address_bytes: u8,
+    odd: Odd,
+}
+
+/// What is wrong with one of a heap's packets.
+#[derive(Debug, Clone, Copy)]
+enum Odd {
+    Nothing,
+    Flavour(Index),
+    LongerHeap(Index),
+    NoLength(Index),
+    Empty(Index),
+    /// A byte too early, where that is possible.
+    Shifted(Index),
+}
+
+fn odd() -> impl Strategy<Value = Odd> {
+    prop_oneof![
+        8 => Just(Odd::Nothing),
+        1 => any::<Index>().prop_map(Odd::Flavour),
+        1 => any::<Index>().prop_map(Odd::LongerHeap),
+        1 => any::<Index>().prop_map(Odd::NoLength),
+        1 => any::<Index>().prop_map(Odd::Empty),
+        1 => any::<Index>().prop_map(Odd::Shifted),
+    ]
 }
 
 fn sent() -> impl Strategy<Value = Sent> {
@@ -145,13 +175,15 @@ fn sent() -> impl Strategy<Value = Sent> {
         prop::bool::weighted(0.8),
         prop_oneof![Just(16), Just(50), 1..SLOT],
         1..8u8,
+        odd(),
     )
-        .prop_map(|(gap, size, sized, packet_size, address_bytes)| Sent {
+        .prop_map(|(gap, size, sized, packet_size, address_bytes, odd)| Sent {
             gap,
             size,
             sized,
             packet_size,
             address_bytes,
+            odd,
         })
 }
 
@@ -160,13 +192,28 @@ fn packets(heaps: &[Sent]) -> Vec<Vec<u8>> {
     let mut packets = vec![];
     for heap in heaps {
         heap_cnt += 1 + heap.gap;
-        for mut wire in wire::split(heap_cnt, &wire::pattern(heap_cnt, heap.size), heap.packet_size) {
+        let mut wires = wire::split(heap_cnt, &wire::pattern(heap_cnt, heap.size), heap.packet_size);
+        let count = wires.len();
+        for wire in &mut wires {
             wire.address_bits = heap.address_bytes * 8;
-            if !heap.sized {
-                wire.heap_length = None;
-            }
-            packets.push(wire.encode());
+            wire.heap_length = wire.heap_length.filter(|_| heap.sized);
         }
+        match heap.odd {
+            Odd::Nothing => {}
+            Odd::Flavour(at) => wires[at.index(count)].address_bits = (heap.address_bytes % 7 + 1) * 8,
+            Odd::LongerHeap(at) => wires[at.index(count)].heap_length = Some(SLOT as u64 - 1),
+            Odd::NoLength(at) => wires[at.index(count)].heap_length = None,
+            Odd::Shifted(at) => {
+                let wire = &mut wires[at.index(count)];
+                wire.offset = wire.offset.saturating_sub(1);
+            }
+            Odd::Empty(at) => {
+                let mut empty = wires[at.index(count)].clone();
+                empty.payload.clear();
+                wires.insert(at.index(count), empty);
+            }
+        }
+        packets.extend(wires.iter().map(Wire::encode));
     }
     packets
 }
@@ -858,7 +905,12 @@ fn feed(source: Source, offers: Vec<Offer>, stream: &ChunkRingStream, model: &mu
 /// Takes all chunks, and gives them back to be filled again.
 fn consume(stream: &ChunkRingStream) -> Vec<(i64, Image)> {
     let mut chunks = vec![];
-    while let Ok(mut chunk) = stream.data_ring().get(Wait::Forever) {
+    loop {
+        let mut chunk = match stream.data_ring().get(Wait::For(GUARD)) {
+            Ok(chunk) => chunk,
+            Err(GetError::Stopped) => break,
+            Err(error) => panic!("the stream hangs: {error:?}"),
+        };
         assert_eq!(chunk.stream_id, 77);
         chunks.push((chunk.id, image(&chunk)));
         blank(&mut chunk);
@@ -891,6 +943,8 @@ proptest! {
         // More with PROPTEST_CASES.
         cases: ProptestConfig::default().cases.max(1000),
         failure_persistence: None,
+        // Where each failure is a hang, simplifying it takes too long.
+        max_shrink_time: 20_000,
         ..ProptestConfig::default()
     })]
 

@@ -121,7 +121,7 @@ static void from_udp(const char *host, uint64_t batch_delay_ns)
     CHECK_EQ(udp.buffer_size, 8 << 20);
     CHECK_EQ(udp.socket_fd, -1);
     CHECK_EQ(udp.port, 0);
-    CHECK_EQ(udp.batch_delay_ns, 200000);
+    CHECK_EQ(udp.batch_delay_ns, 500000);
     receiver_init(&r);
     receiver_open(&r, 4);
     udp.host = host;

@@ -1278,7 +1278,7 @@ typedef struct aq_udp_reader_config {
     size_t buffer_size;
     /**
      * After a batch of several datagrams, for how many nanoseconds the worker may rest so that the next batch is larger: that
-     * saves CPU time and costs at most that much latency. 0 .. 1000000; 200000 by default; 0 for the lowest latency.
+     * saves CPU time and costs at most that much latency. 0 .. 1000000; 500000 by default; 0 for the lowest latency.
      */
     uint64_t batch_delay_ns;
     /**

@@ -245,7 +245,7 @@ impl HeapHandler for ChunkHandler {
     #[inline]
     fn write(&mut self, heap: &PlacedHeap, packet: &Packet<'_>, _: &mut Batch) -> Result<(), Discard> {
         let Some(chunk) = self.window.get(heap.chunk_id) else { return Err(Discard::TooOld) };
-        // Both have at most 56 bits more than an address has, at most: saturation means "outside", which `write` refuses.
+        // Where the sum would overflow, it saturates: that is outside any chunk, which `write_by` refuses.
         let payload_offset = usize::try_from(packet.payload_offset()).unwrap_or(usize::MAX);
         let offset = heap.heap_offset.saturating_add(payload_offset);
         let presence = match self.presence_payload_size {

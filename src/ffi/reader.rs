@@ -121,7 +121,7 @@ pub struct aq_udp_reader_config {
     /// logged as a warning.
     pub buffer_size: usize,
     /// After a batch of several datagrams, for how many nanoseconds the worker may rest so that the next batch is larger: that
-    /// saves CPU time and costs at most that much latency. 0 .. 1000000; 200000 by default; 0 for the lowest latency.
+    /// saves CPU time and costs at most that much latency. 0 .. 1000000; 500000 by default; 0 for the lowest latency.
     pub batch_delay_ns: u64,
     /// A bound UDP socket to use; host and port are then ignored. It is duplicated: the caller's stays the caller's, but both
     /// become non-blocking. -1 (default) for none.

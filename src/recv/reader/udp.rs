@@ -17,7 +17,7 @@ use crate::sys::udp::{self, Batch};
 const BATCH: usize = 64;
 
 /// Long enough to halve the CPU time of a few Gb/s, short against anything that a chunk is waited for.
-pub const DEFAULT_BATCH_DELAY: Duration = Duration::from_micros(200);
+pub const DEFAULT_BATCH_DELAY: Duration = Duration::from_micros(500);
 
 /// Where and how to receive datagrams.
 #[derive(Debug)]
