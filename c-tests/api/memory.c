@@ -1,6 +1,9 @@
 /* Memory: the default allocator, mmap, the caller's own; who keeps whom alive. */
+#define _DEFAULT_SOURCE /* MAP_POPULATE, mincore */
 #include "check.h"
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static aq_chunk *new_chunk(const aq_allocator *allocator, size_t size)
 {
@@ -55,6 +58,32 @@ static void mapped(int32_t prefer_huge)
         CHECK_OK(aq_chunk_free(chunk));
     }
     CHECK_OK(aq_allocator_free(allocator));
+}
+
+/* How many of 16 pages are in memory before anybody touches them. */
+static int resident_pages(int flags)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    aq_allocator *allocator = NULL;
+    aq_chunk *chunk;
+    unsigned char pages[16];
+    int resident = 0;
+    CHECK_OK(aq_mmap_allocator_new(flags, 0, &allocator));
+    chunk = new_chunk(allocator, 16 * page);
+    CHECK_EQ(mincore(aq_chunk_data(chunk), 16 * page, pages), 0);
+    for (int i = 0; i < 16; i++)
+        resident += pages[i] & 1;
+    use(chunk);
+    CHECK_OK(aq_chunk_free(chunk));
+    CHECK_OK(aq_allocator_free(allocator));
+    return resident;
+}
+
+static void mapped_with_flags(void)
+{
+    CHECK_EQ(resident_pages(0), 0);
+    CHECK_EQ(resident_pages(MAP_POPULATE), 16);
+    CHECK_EQ(resident_pages(MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS), 0); /* the first is ignored, the others it has */
 }
 
 /* An allocator that hands out one block, and remembers all that it is told. */
@@ -186,6 +215,7 @@ int main(void)
     default_allocator();
     mapped(0);
     mapped(1);
+    mapped_with_flags();
     user_allocator();
     freed_before_its_memory();
     failing();
