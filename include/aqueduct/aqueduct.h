@@ -556,7 +556,7 @@ aq_status aq_thread_set_affinity(int32_t core);
  *
  * A chunk belongs to whoever holds it. A program makes chunks once, gives them to a stream (aq_recv_stream_add_free_chunk()),
  * gets them filled from the stream's data ring, and gives them back. While a chunk is in a ring or a stream it must not
- * be touched: its functions then answer NULL, 0 or an error.
+ * be touched: its functions then answer NULL, 0 or an error. Those that answer no status leave aq_last_error() as it is.
  * ============================================================================================================= */
 
 /** Memory for many heaps. */
@@ -1017,7 +1017,7 @@ aq_status aq_recv_stats_init(aq_recv_stats *stats, size_t struct_size);
 #define AQ_END_STOP_ITEM 2
 /** All readers have come to their end. */
 #define AQ_END_SOURCE 3
-/** A ring that it needs was stopped. */
+/** A ring that it needs was stopped. It finds out when it next needs it: while no packets come, it does not. */
 #define AQ_END_RING_STOPPED 4
 /** Its thread pool was stopped. */
 #define AQ_END_POOL_STOPPED 5
@@ -1408,7 +1408,10 @@ typedef struct aq_chunk_place_data {
     size_t heap_index;
     /** Answer: where its payload starts in the chunk's data, in bytes. 0 at first. */
     size_t heap_offset;
-    /** The batch's statistics, to add to: see aq_recv_stream_config_add_stat(). */
+    /**
+     * The batch's statistics, to add to, at the indices that aq_recv_stream_config_add_stat() gave. Those below are the
+     * library's own: changing them breaks the ledger.
+     */
     uint64_t *batch_stats;
     /** max_heap_extra bytes to write to, of any content. */
     uint8_t *extra;
@@ -1422,6 +1425,10 @@ typedef struct aq_chunk_place_data {
  * Says where a heap goes. It is called once per heap, with the first of its packets that comes.
  *
  * A place outside the chunk is refused, counted (place_out_of_bounds) and logged; nothing is written there.
+ *
+ * @param data the heap, and where to write the answer
+ * @param data_size sizeof *data in the library that calls, which may be newer and have more fields at its end
+ * @param user the stream's place_user
  *
  * - called from: the stream's worker thread
  * - may block: no; every microsecond is lost to the stream

@@ -5,7 +5,7 @@
 //!
 //! A chunk belongs to whoever holds it. A program makes chunks once, gives them to a stream (aq_recv_stream_add_free_chunk()),
 //! gets them filled from the stream's data ring, and gives them back. While a chunk is in a ring or a stream it must not
-//! be touched: its functions then answer NULL, 0 or an error.
+//! be touched: its functions then answer NULL, 0 or an error. Those that answer no status leave aq_last_error() as it is.
 
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;

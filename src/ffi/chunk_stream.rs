@@ -41,7 +41,8 @@ pub struct aq_chunk_place_data {
     pub heap_index: usize,
     /// Answer: where its payload starts in the chunk's data, in bytes. 0 at first.
     pub heap_offset: usize,
-    /// The batch's statistics, to add to: see aq_recv_stream_config_add_stat().
+    /// The batch's statistics, to add to, at the indices that aq_recv_stream_config_add_stat() gave. Those below are the
+    /// library's own: changing them breaks the ledger.
     pub batch_stats: *mut u64,
     /// max_heap_extra bytes to write to, of any content.
     pub extra: *mut u8,
@@ -54,6 +55,10 @@ pub struct aq_chunk_place_data {
 /// Says where a heap goes. It is called once per heap, with the first of its packets that comes.
 ///
 /// A place outside the chunk is refused, counted (place_out_of_bounds) and logged; nothing is written there.
+///
+/// @param data the heap, and where to write the answer
+/// @param data_size sizeof *data in the library that calls, which may be newer and have more fields at its end
+/// @param user the stream's place_user
 ///
 /// - called from: the stream's worker thread
 /// - may block: no; every microsecond is lost to the stream

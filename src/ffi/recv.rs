@@ -303,7 +303,7 @@ pub const AQ_END_USER: i32 = 1;
 pub const AQ_END_STOP_ITEM: i32 = 2;
 /// All readers have come to their end.
 pub const AQ_END_SOURCE: i32 = 3;
-/// A ring that it needs was stopped.
+/// A ring that it needs was stopped. It finds out when it next needs it: while no packets come, it does not.
 pub const AQ_END_RING_STOPPED: i32 = 4;
 /// Its thread pool was stopped.
 pub const AQ_END_POOL_STOPPED: i32 = 5;
