@@ -62,15 +62,6 @@ static inline int load(const int *number)
     return __atomic_load_n(number, __ATOMIC_SEQ_CST);
 }
 
-/* Waits until a callback has counted `number` up to `value`; half a minute at most, so that a failure is reported. */
-static inline void await_count(const int *number, int value)
-{
-    for (int i = 0; i < 30000 && load(number) < value; i++) {
-        struct timespec pause = {0, 1000 * 1000};
-        nanosleep(&pause, NULL);
-    }
-    CHECK_EQ(load(number), value);
-}
 
 static inline void receiver_init(struct receiver *r)
 {
@@ -138,6 +129,7 @@ static inline void receiver_close(struct receiver *r)
     for (int i = 0; i < r->n_chunks; i++)
         CHECK_OK(aq_chunk_free(r->chunks[i]));
     CHECK_OK(aq_recv_stream_free(r->stream));
+    CHECK_EQ(load(&r->placing.freed), 1); /* not some time later */
     CHECK_OK(aq_chunk_ring_free(r->data));
     CHECK_OK(aq_chunk_ring_free(r->free_ring));
     CHECK_OK(aq_thread_pool_free(r->pool));

@@ -79,6 +79,7 @@ impl Stream {
             failure: None,
             rest: Duration::ZERO,
             phase: Phase::Fresh,
+            announcement: Announcement { shared: shared.clone(), reason: None },
         };
         let task = pool.spawn(Box::new(task))?;
         Ok(Self { shared, task, config, _pool: pool.clone() })
@@ -207,6 +208,25 @@ struct StreamTask<H: HeapHandler> {
     /// How long the readers that have nothing more would rest.
     rest: Duration,
     phase: Phase,
+    /// Last, so that everything else is gone when it is made.
+    announcement: Announcement,
+}
+
+/// Tells whoever waits that the stream has ended, and why. Dropped after the rest of the task: what that owns may be the
+/// user's (the place callback's user pointer, the last hold on a ring), and is released before `stop` returns.
+struct Announcement {
+    shared: Arc<Shared>,
+    /// Set at the end.
+    reason: Option<EndReason>,
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        if let Some(reason) = self.reason.take() {
+            *self.shared.outcome.lock() = Some(reason);
+            self.shared.ended.notify_all();
+        }
+    }
 }
 
 impl<H: HeapHandler> StreamTask<H> {
@@ -340,8 +360,8 @@ impl<H: HeapHandler> StreamTask<H> {
         self.assembler.close(&reason);
         self.publish();
         self.phase = Phase::Ended;
-        *self.shared.outcome.lock() = Some(reason);
-        self.shared.ended.notify_all();
+        // Made when the worker drops the task, which it does next.
+        self.announcement.reason = Some(reason);
         Progress::Done
     }
 
@@ -413,7 +433,6 @@ impl<H: HeapHandler> Task for StreamTask<H> {
         let _ = catch_unwind(AssertUnwindSafe(|| self.assembler.flush()));
         let _ = catch_unwind(AssertUnwindSafe(|| self.assembler.close(&reason)));
         let _ = catch_unwind(AssertUnwindSafe(|| self.publish()));
-        *self.shared.outcome.lock() = Some(reason);
-        self.shared.ended.notify_all();
+        self.announcement.reason = Some(reason);
     }
 }
