@@ -176,6 +176,15 @@ int main(int argc, char **argv)
         CHECK(aq_recv_stream_add_free_chunk(stream, chunk));
     }
 
+    /* Before anybody can be told that it runs. */
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    if (pipe(interrupted) != 0 || sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0) {
+        perror("setting up ctrl-C");
+        return 1;
+    }
+
     /* Where packets come from. The stream could have more readers, and other kinds of them. */
     aq_udp_reader_config udp;
     uint16_t port;
@@ -185,14 +194,6 @@ int main(int argc, char **argv)
     CHECK(aq_recv_stream_add_udp_reader(stream, &udp));
     CHECK(aq_recv_stream_reader_port(stream, 0, &port));
     fprintf(stderr, "listening on %s:%u\n", argv[1], port);
-
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    if (pipe(interrupted) != 0 || sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0) {
-        perror("setting up ctrl-C");
-        return 1;
-    }
 
     /* The data ring's descriptor fits into any event loop: readable while there is a chunk, or no more will come. */
     struct pollfd wait[2];
@@ -227,8 +228,7 @@ int main(int argc, char **argv)
     char message[256];
     CHECK(aq_recv_stream_stop(stream)); /* it has ended; this waits for its last word */
     CHECK(aq_recv_stream_end_reason(stream, &reason, NULL, message, sizeof message));
-    if (reason == AQ_END_ERROR)
-        fprintf(stderr, "the stream ended with an error: %s\n", message);
+    fprintf(stderr, "the stream ended: %s%s%s\n", aq_end_reason_string(reason), *message ? ": " : "", message);
 
     aq_recv_stats stats;
     CHECK(aq_recv_stats_init(&stats, sizeof stats));

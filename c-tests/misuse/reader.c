@@ -32,7 +32,7 @@ static void nulls_and_handles(void)
     CHECK_ERROR(aq_recv_stream_add_buffer_reader(NULL, "", 0, count, &released), AQ_E_INVALID,
                 "stream must not be NULL");
     CHECK_ERROR(aq_recv_stream_add_buffer_reader(stream, NULL, 1, count, &released), AQ_E_INVALID,
-                "data must not be NULL when there are 1 bytes of it");
+                "data must not be NULL when its size is 1");
     CHECK_ERROR(aq_recv_stream_add_buffer_reader(stream, "", SIZE_MAX, count, &released), AQ_E_INVALID, "data");
     CHECK_EQ(released, 3); /* whatever is wrong, user was passed */
     CHECK_WRONG_HANDLES(objects, STREAM, aq_recv_stream, "stream",

@@ -21,7 +21,7 @@ static void numbers(void)
     CHECK_ERROR(aq_thread_pool_new(0, NULL, 0, &pool), AQ_E_INVALID, "threads must be between 1 and 4096 (got 0)");
     CHECK_ERROR(aq_thread_pool_new(4097, NULL, 0, &pool), AQ_E_INVALID, "threads must be between 1 and 4096 (got 4097)");
     CHECK_ERROR(aq_thread_pool_new(SIZE_MAX, NULL, 0, &pool), AQ_E_INVALID, "threads must be between 1 and 4096");
-    CHECK_ERROR(aq_thread_pool_new(1, cores, 2, &pool), AQ_E_INVALID, "cores must be at least 0 (got -1)");
+    CHECK_ERROR(aq_thread_pool_new(1, cores, 2, &pool), AQ_E_INVALID, "cores[1] must be at least 0 (got -1)");
     cores[0] = INT32_MAX;
     CHECK_ERROR(aq_thread_pool_new(1, cores, 1, &pool), AQ_E_INVALID, "core 2147483647");
     CHECK_ERROR(aq_thread_set_affinity(INT32_MIN), AQ_E_INVALID, "core must be at least 0 (got -2147483648)");

@@ -246,7 +246,7 @@ typedef void (*aq_item_free_fn)(void *item, void *user);
  * @param user passed to item_free; belongs to the ring from now on, also on an error
  * @param user_free releases user, or NULL
  * @param out receives the ring; free it with aq_ring_free()
- * @return AQ_OK; AQ_E_INVALID when capacity is 0 or absurd; AQ_E_NOMEM; AQ_E_IO when there is no file descriptor left
+ * @return AQ_OK; AQ_E_INVALID when capacity is 0 or absurd; AQ_E_NOMEM
  *
  * Threads: any.
  *
@@ -1019,7 +1019,7 @@ aq_status aq_recv_stats_init(aq_recv_stats *stats, size_t struct_size);
 #define AQ_END_STOP_ITEM 2
 /** All readers have come to their end. */
 #define AQ_END_SOURCE 3
-/** A ring that it needs was stopped. It finds out when it next needs it: while no packets come, it does not. */
+/** A ring that it needs was stopped: the data ring, which it notices at once, or the free ring, when it needs a chunk. */
 #define AQ_END_RING_STOPPED 4
 /** Its thread pool was stopped. */
 #define AQ_END_POOL_STOPPED 5
@@ -1134,6 +1134,16 @@ aq_status aq_recv_stream_stop(aq_recv_stream *stream);
  * Threads: no other call on this stream may be running or follow.
  */
 aq_status aq_recv_stream_free(aq_recv_stream *stream);
+
+/**
+ * A short text for a reason why a stream ended, in English, e.g. "a stop item came".
+ *
+ * @param reason any number; unknown ones have a text, too
+ * @return static text, never NULL
+ *
+ * Threads: any, at any time.
+ */
+const char *aq_end_reason_string(int32_t reason);
 
 /**
  * Why the stream ended.

@@ -193,6 +193,8 @@ impl HeapHandler for ChunkHandler {
 
     fn attach(&mut self, waker: &Waker) {
         self.waker = waker.clone();
+        // Also a stream that waits for something else, or for nothing, ends when nobody takes its chunks any more.
+        self.data.watch_stop(waker);
     }
 
     #[inline]
@@ -287,7 +289,7 @@ impl HeapHandler for ChunkHandler {
     }
 
     fn is_closed(&self) -> bool {
-        self.closed
+        self.closed || self.data.is_stopped()
     }
 
     fn flush(&mut self, batch: &mut Batch) -> bool {
@@ -306,6 +308,7 @@ impl HeapHandler for ChunkHandler {
             // The stream is one of the data ring's producers by its construction.
             let _ = self.data.remove_producer();
         }
+        self.data.unwatch_stop(&self.waker);
         self.out_of_bounds_log.summarise();
         self.jump_log.summarise();
     }

@@ -136,11 +136,9 @@ pub(super) unsafe fn caller_buffer(
     owner: Arc<User>,
 ) -> Result<Buffer> {
     match NonNull::new(start.cast::<u8>()) {
-        None if size > 0 => {
-            Err(Error::invalid(format!("{name} must not be NULL when there are {size} bytes of it")))
-        }
+        None if size > 0 => Err(Error::invalid(format!("{name} must not be NULL when its size is {size}"))),
         _ if size > isize::MAX as usize => {
-            Err(Error::invalid(format!("{name}: there cannot be {size} bytes of it")))
+            Err(Error::invalid(format!("{name} cannot have a size of {size} bytes")))
         }
         None => Ok(Buffer::empty()),
         // SAFETY: the caller's promise; the closure keeps the owner until the buffer's end.

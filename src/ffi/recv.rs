@@ -308,12 +308,33 @@ pub const AQ_END_USER: i32 = 1;
 pub const AQ_END_STOP_ITEM: i32 = 2;
 /// All readers have come to their end.
 pub const AQ_END_SOURCE: i32 = 3;
-/// A ring that it needs was stopped. It finds out when it next needs it: while no packets come, it does not.
+/// A ring that it needs was stopped: the data ring, which it notices at once, or the free ring, when it needs a chunk.
 pub const AQ_END_RING_STOPPED: i32 = 4;
 /// Its thread pool was stopped.
 pub const AQ_END_POOL_STOPPED: i32 = 5;
 /// All readers have come to their end, at least one of them by an error.
 pub const AQ_END_ERROR: i32 = 6;
+
+/// A short text for a reason why a stream ended, in English, e.g. "a stop item came".
+///
+/// @param reason any number; unknown ones have a text, too
+/// @return static text, never NULL
+///
+/// Threads: any, at any time.
+#[unsafe(no_mangle)]
+pub extern "C" fn aq_end_reason_string(reason: i32) -> *const c_char {
+    let text = match reason {
+        AQ_END_RUNNING => c"it is running",
+        AQ_END_USER => c"it was stopped",
+        AQ_END_STOP_ITEM => c"a stop item came",
+        AQ_END_SOURCE => c"its sources have nothing more",
+        AQ_END_RING_STOPPED => c"a ring that it needs was stopped",
+        AQ_END_POOL_STOPPED => c"its thread pool was stopped",
+        AQ_END_ERROR => c"its sources have nothing more, one of them by an error",
+        _ => c"unknown reason",
+    };
+    text.as_ptr()
+}
 
 /// Why the stream ended.
 ///

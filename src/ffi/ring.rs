@@ -67,7 +67,7 @@ impl Drop for ItemRing {
 /// @param user passed to item_free; belongs to the ring from now on, also on an error
 /// @param user_free releases user, or NULL
 /// @param out receives the ring; free it with aq_ring_free()
-/// @return AQ_OK; AQ_E_INVALID when capacity is 0 or absurd; AQ_E_NOMEM; AQ_E_IO when there is no file descriptor left
+/// @return AQ_OK; AQ_E_INVALID when capacity is 0 or absurd; AQ_E_NOMEM
 ///
 /// Threads: any.
 ///

@@ -57,7 +57,11 @@ pub unsafe extern "C" fn aq_thread_pool_new(
         let out = unsafe { Out::new(out, "out") }?;
         // SAFETY: NULL or n_cores numbers by the caller's contract.
         let cores = unsafe { pointer::slice(cores, n_cores, "cores") }?;
-        let cores = cores.iter().map(|&core| core_number(core, "cores")).collect::<Result<Vec<_>>>()?;
+        let cores = cores
+            .iter()
+            .enumerate()
+            .map(|(i, &core)| core_number(core, &format!("cores[{i}]")))
+            .collect::<Result<Vec<_>>>()?;
         out.write(handle::new(Arc::new(ThreadPool::new(threads, &cores)?)));
         Ok(Outcome::Done)
     })

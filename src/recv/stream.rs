@@ -332,6 +332,9 @@ impl<H: HeapHandler> StreamTask<H> {
         if let Some(end) = self.assembler.end() {
             return Some(end.clone());
         }
+        if self.assembler.handler().is_closed() {
+            return Some(EndReason::RingStopped);
+        }
         if self.any_reader && self.live_readers == 0 {
             // Under the inbox's lock, so that a reader is either taken or refused.
             let mut inbox = self.shared.inbox.lock();

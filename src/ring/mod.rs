@@ -50,7 +50,7 @@ use error::Error;
 use event::{Condition, Event};
 pub use outcome::{GetError, PutError, Wait};
 use queue::{Moved, NoGet, NoPut, Queue};
-use sync::{AtomicUsize, Ordering};
+use sync::{AtomicUsize, Mutex, Ordering};
 
 /// A bounded first-in-first-out ring for any number of putting and getting threads.
 ///
@@ -78,6 +78,8 @@ pub struct Ring<T> {
     space: CachePadded<Event>,
     /// Producers added and not yet removed.
     producers: AtomicUsize,
+    /// To be woken by a stop, and by nothing else.
+    stop_watchers: Mutex<Vec<Waker>>,
 }
 
 impl<T: Send> Ring<T> {
@@ -91,6 +93,7 @@ impl<T: Send> Ring<T> {
             data: CachePadded::new(Event::new()),
             space: CachePadded::new(Event::new()),
             producers: AtomicUsize::new(0),
+            stop_watchers: Mutex::new(Vec::new()),
         })
     }
 
@@ -191,8 +194,27 @@ impl<T: Send> Ring<T> {
         if stopped {
             self.data.notify(&Data(&self.queue));
             self.space.notify(&Space(&self.queue));
+            let watchers = std::mem::take(&mut *self.stop_watchers.lock());
+            // Without the lock: a waker runs code that is not ours.
+            watchers.into_iter().for_each(Waker::wake);
         }
         stopped
+    }
+
+    /// Has `waker` woken when the ring is stopped, until [`unwatch_stop`](Self::unwatch_stop). False if it is stopped
+    /// already; then it may not be woken.
+    pub fn watch_stop(&self, waker: &Waker) -> bool {
+        self.stop_watchers.lock().push(waker.clone());
+        // After the push: of a stop meanwhile, either it finds the waker or this finds the stop.
+        !self.is_stopped()
+    }
+
+    /// Takes back one [`watch_stop`](Self::watch_stop) of this waker.
+    pub fn unwatch_stop(&self, waker: &Waker) {
+        let mut watchers = self.stop_watchers.lock();
+        if let Some(index) = watchers.iter().position(|other| other.will_wake(waker)) {
+            watchers.swap_remove(index);
+        }
     }
 
     /// Counts one more producer. Counting is optional: a ring to which no producer was ever added stops only by

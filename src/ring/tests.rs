@@ -238,3 +238,20 @@ fn words() {
     let ring = Ring::<u8>::new(4).unwrap();
     assert_eq!(format!("{ring:?}"), "Ring { capacity: 4, size: 0, stopped: false, .. }");
 }
+
+#[test]
+fn a_stop_wakes_who_watches_it_and_nothing_else_does() {
+    let ring = Ring::new(1).unwrap();
+    let wakes = Arc::new(Count(AtomicUsize::new(0)));
+    let (waker, other) = (Waker::from(wakes.clone()), Waker::from(Arc::new(Count(AtomicUsize::new(0)))));
+    assert!(ring.watch_stop(&waker));
+    assert!(ring.watch_stop(&waker));
+    ring.unwatch_stop(&other);
+    ring.unwatch_stop(&waker);
+    ring.put(1, Wait::No).unwrap();
+    ring.get(Wait::No).unwrap();
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+    ring.stop();
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "one of the two watches was taken back");
+    assert!(!ring.watch_stop(&waker), "it is stopped already");
+}

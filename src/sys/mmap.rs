@@ -7,6 +7,15 @@ use std::ptr::NonNull;
 /// to it.
 const HUGE_PAGE: usize = 2 << 20;
 
+/// The size of the pages that `MAP_HUGETLB` with these flags asks for: its logarithm stands in the flags, or 0 for the
+/// system's default.
+fn huge_page_size(flags: i32) -> usize {
+    match (flags >> libc::MAP_HUGE_SHIFT) & libc::MAP_HUGE_MASK {
+        0 => HUGE_PAGE,
+        bits => 1 << bits,
+    }
+}
+
 /// Private anonymous memory, unmapped on drop.
 #[derive(Debug)]
 pub struct Mapping {
@@ -25,7 +34,14 @@ impl Mapping {
     /// With `prefer_huge` it asks for explicit huge pages first; where the system has none reserved, it takes ordinary
     /// pages and asks for transparent huge ones.
     pub fn new(len: usize, flags: i32, prefer_huge: bool) -> io::Result<Self> {
-        let len = len.max(1);
+        // munmap wants the whole pages of which a mapping consists, and for huge ones it does not round up by itself.
+        let len = match flags & libc::MAP_HUGETLB {
+            0 => len.max(1),
+            _ => len
+                .max(1)
+                .checked_next_multiple_of(huge_page_size(flags))
+                .ok_or(io::ErrorKind::OutOfMemory)?,
+        };
         if prefer_huge {
             let rounded = len.checked_next_multiple_of(HUGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?;
             if let Ok(mapping) = Self::map(rounded, flags | libc::MAP_HUGETLB) {
