@@ -39,8 +39,8 @@ static void place(aq_chunk_place_data *data, size_t data_size, void *user)
 {
     const struct layout *l = (const struct layout *)user;
     (void)data_size;
-    if (data->items[0] < 0)
-        return; /* no counter item: the heap is rejected, and counted */
+    if (data->items[0] < 0 || data->items[1] != (int64_t)l->heap_size)
+        return; /* no counter item, or a wrong size: the heap is rejected, and counted */
     int64_t heap = data->items[0] / l->step;
     data->chunk_id = heap / l->heaps_per_chunk;
     data->heap_index = (size_t)(heap % l->heaps_per_chunk);
@@ -160,8 +160,9 @@ int main(int argc, char **argv)
 
     aq_chunk_stream_config chunks;
     CHECK(aq_chunk_stream_config_init(&chunks, sizeof chunks));
-    chunks.items = &item; /* its value is what place finds in items[0]; copied in */
-    chunks.n_items = 1;
+    const uint64_t items[2] = {item, 2}; /* what place finds in its items: the counter, and the heap's length */
+    chunks.items = items; /* copied in */
+    chunks.n_items = 2;
     chunks.place = place;
     chunks.place_user = &layout; /* must live as long as the stream */
 

@@ -451,3 +451,59 @@ fn the_first_failure_of_a_reader_is_the_reason_when_all_have_ended() {
     assert_eq!(stats[Stat::CompleteHeaps], 1);
     assert_eq!(rig.stream.stream().end_reason(), Some(EndReason::User));
 }
+
+#[test]
+fn heaps_that_the_consumer_never_saw_are_counted() {
+    let rig = Plan::new(&pool(1)).data_ring(1).build();
+    let feed = rig.udp();
+    for i in 0..12 {
+        feed.send(&whole(i));
+    }
+    rig.wait_for("all is placed", |stats| stats[Stat::CompleteHeaps] == 12);
+    let stats = rig.stop();
+    let seen: usize =
+        rig.chunks().iter().map(|chunk| chunk.present.iter().filter(|&&flag| flag == 1).count()).sum();
+    assert_eq!(seen as u64 + stats[Stat::HeapsUndelivered], 12, "{}", support::rig::describe(&stats));
+    assert!(stats[Stat::HeapsUndelivered] > 0, "a data ring for one chunk does not take three");
+}
+
+#[test]
+fn workers_leave_signals_to_the_program() {
+    let pool = pool(1);
+    let rig = Plan::new(&pool).build();
+    let feed = rig.udp();
+    rig.settle(&feed);
+    let blocked = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default())
+        .filter(|status| status.starts_with("Name:\taqueduct-"))
+        .map(|status| {
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).unwrap();
+            u64::from_str_radix(mask, 16).unwrap()
+        })
+        .collect::<Vec<_>>();
+    assert!(!blocked.is_empty());
+    for mask in blocked {
+        let is_blocked = |signal: i32| mask >> (signal - 1) & 1 == 1;
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGALRM, libc::SIGCHLD]
+        {
+            assert!(is_blocked(signal), "{signal}");
+        }
+        assert!(!is_blocked(libc::SIGSEGV));
+    }
+}
+
+#[test]
+fn one_ring_cannot_be_both() {
+    let ring = Arc::new(ChunkRing::new(4).unwrap());
+    let place = |_: &mut aqueduct::chunk::PlaceRequest<'_>| aqueduct::chunk::Placement::REJECT;
+    let error = aqueduct::chunk::ChunkRingStream::new(
+        &pool(1),
+        Default::default(),
+        aqueduct::chunk::ChunkStreamConfig::new(Box::new(place)),
+        ring.clone(),
+        ring,
+    )
+    .unwrap_err();
+    assert_eq!(error.message(), "data_ring and free_ring must be two rings");
+}

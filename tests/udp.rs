@@ -377,3 +377,19 @@ fn in_a_process_without_descriptors() {
     until("what was opened on the way is closed", || open().unwrap() == before);
     assert_others_go_on(&pool);
 }
+
+#[test]
+fn what_is_in_the_socket_at_the_end_is_counted() {
+    let rig = Plan::new(&pool(1)).data_ring(1).build();
+    let feed = rig.udp();
+    for i in 0..40 {
+        feed.send(&whole(i));
+    }
+    rig.wait_for("the stream waits", |stats| stats[Stat::WorkerBlocked] > 0);
+    let packet = whole(40).encode();
+    (0..500).for_each(|_| feed.send_bytes(&packet));
+    let stats = rig.stop();
+    let known = stats[Stat::Packets] + stats[Stat::KernelDrops];
+    assert_eq!(known, 540, "{}", describe(&stats));
+    assert!(stats[Stat::PacketsAfterStop] > 0);
+}

@@ -24,7 +24,7 @@ static const struct {
     FIELD(overlap),
     FIELD(inconsistent), FIELD(too_fragmented), FIELD(too_old), FIELD(place_rejected), FIELD(place_out_of_bounds),
     FIELD(jump_rejected), FIELD(after_stop), FIELD(fragment), FIELD(not_udp), FIELD(kernel_drops),
-    FIELD(bytes_delivered), FIELD(chunks_ready), FIELD(chunks_undelivered),
+    FIELD(bytes_delivered), FIELD(chunks_ready), FIELD(chunks_undelivered), FIELD(heaps_undelivered),
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0] };

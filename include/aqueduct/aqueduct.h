@@ -893,7 +893,7 @@ typedef struct aq_recv_stats {
     uint64_t single_packet_heaps;
     /** Table entries looked at to find packets' heaps. */
     uint64_t search_dist;
-    /** Heaps received in full and put where they belong. */
+    /** Heaps received in full and put where they belong. (Whether the consumer got the chunk: see `heaps_undelivered`.) */
     uint64_t complete_heaps;
     /** Heaps behind the window of chunks, or whose chunk left it before their last packet came. */
     uint64_t too_old_heaps;
@@ -978,6 +978,8 @@ typedef struct aq_recv_stats {
     uint64_t chunks_ready;
     /** Chunks with data that could not be given to the consumer at shutdown. */
     uint64_t chunks_undelivered;
+    /** Complete heaps in those chunks: they were received, but the consumer never saw them. */
+    uint64_t heaps_undelivered;
 } aq_recv_stats;
 
 /**
@@ -1364,7 +1366,9 @@ aq_status aq_udp_reader_config_init(aq_udp_reader_config *config, size_t struct_
 /**
  * Reads packets from a UDP socket, many at a time, with generic receive offload where the kernel has it.
  *
- * What the kernel drops because nobody fetched it in time is counted in kernel_drops (see gro).
+ * What the kernel drops because nobody fetched it in time is counted in kernel_drops (see gro): with the next datagrams that
+ * are fetched, so not while the stream waits for its consumer, and at the end. What is still in the socket when the stream ends
+ * is counted as after_stop, unless the socket is the caller's.
  *
  * @param stream the stream
  * @param config where and how; copied
@@ -1446,6 +1450,9 @@ typedef struct aq_chunk_place_data {
 /**
  * Says where a heap goes. It is called once per heap, with the first of its packets that comes.
  *
+ * The whole payload goes there, however long it is: request item 2, the heap's length (-1 if it does not tell), and compare,
+ * or set max_heap_size, so that a heap of a wrong size does not run into its neighbours.
+ *
  * A place outside the chunk is refused, counted (place_out_of_bounds) and logged; nothing is written there.
  *
  * @param data the heap, and where to write the answer
@@ -1461,10 +1468,10 @@ typedef struct aq_chunk_place_data {
  * ```c
  * static void place(aq_chunk_place_data *data, size_t data_size, void *user)
  * {
- *     const struct layout *l = user;
+ *     const struct layout *l = user;                 // items: the timestamp, and 2, the heap's length
  *     (void)data_size;
- *     if (data->items[0] < 0)
- *         return;                                    // no timestamp: rejected, and counted
+ *     if (data->items[0] < 0 || data->items[1] != (int64_t)l->heap_size)
+ *         return;                                    // no timestamp, or a wrong size: rejected, and counted
  *     int64_t heap = data->items[0] / l->step;
  *     data->chunk_id = heap / l->heaps_per_chunk;
  *     data->heap_index = (size_t)(heap % l->heaps_per_chunk);
@@ -1497,16 +1504,21 @@ typedef struct aq_chunk_stream_config {
     void *place_user;
     /** Releases place_user, after the last call of place; or NULL. */
     aq_user_free_fn place_user_free;
-    /** Extra bytes that place may write per heap: 0 (default) .. 16 MiB. */
+    /**
+     * Extra bytes that place may write per heap: 0 (default) .. 16 MiB. They are copied into the chunk when the heap begins, also
+     * if it never completes; the chunk's extra is not cleared between uses.
+     */
     size_t max_heap_extra;
     /**
      * 0 (default): present has one byte per heap, set when the heap is complete. Otherwise one byte per packet, at heap_index +
-     * payload offset / this, set when the packet has been written.
+     * payload offset / this, set when the packet has been written. Then allow_out_of_order is worth setting:
+     * in order, nothing of a heap is taken after its first loss.
      */
     size_t packet_presence_payload_size;
     /**
      * How many chunks the window may jump ahead at the word of a single heap; 2^20 by default, 0 for any number. This keeps one
-     * wrong heap from making all later ones too old.
+     * wildly wrong heap from making all later ones too old; it does not help against the very first heap, a smaller jump, or a
+     * sender that starts anew with lower numbers: then heaps are too old, counted and logged, until the stream is made anew.
      */
     uint64_t max_jump;
     /** How many further heaps in a row must agree before the window jumps further than max_jump; 8 by default. */
@@ -1531,7 +1543,8 @@ aq_status aq_chunk_stream_config_init(aq_chunk_stream_config *config, size_t str
  *
  * It counts as one producer of the data ring. When it ends by itself, the data ring loses that producer, and is stopped
  * if it was the last; the free ring is left alone. When it is stopped by aq_recv_stream_stop() or _free() while it runs,
- * both rings are stopped. Several streams may share both rings.
+ * both rings are stopped. Several streams may share both rings; but the first that is stopped by the user stops them for all,
+ * and live chunks of the others are lost (chunks_undelivered): let such streams end by their sources or stop items.
  *
  * @param pool where it runs
  * @param config the stream's settings; NULL for the defaults

@@ -56,6 +56,9 @@ pub struct ChunkHandler {
     extra: Box<[u8]>,
     waker: Waker,
     closed: bool,
+    /// A chunk has been delivered, or a warning given that none ever will be.
+    any_ready: bool,
+    too_old_log: Limited,
     out_of_bounds_log: Limited,
     jump_log: Limited,
 }
@@ -85,6 +88,8 @@ impl ChunkHandler {
             extra: vec![0; config.max_heap_extra].into(),
             waker: Waker::noop().clone(),
             closed: false,
+            any_ready: false,
+            too_old_log: Limited::new("heaps too old for the window of chunks"),
             out_of_bounds_log: Limited::new("heaps placed outside their chunk"),
             jump_log: Limited::new("heaps too far ahead to be believed"),
         }
@@ -110,7 +115,10 @@ impl ChunkHandler {
         self.copy.publish();
         while let Some(chunk) = self.outbox.pop_front() {
             match self.data.put_or_wake(chunk, &self.waker) {
-                Ok(()) => batch[Stat::ChunksReady] += 1,
+                Ok(()) => {
+                    self.any_ready = true;
+                    batch[Stat::ChunksReady] += 1;
+                }
                 Err(PutError::Stopped(chunk)) => {
                     self.closed = true;
                     self.keep(chunk, batch);
@@ -124,8 +132,22 @@ impl ChunkHandler {
         true
     }
 
+    /// With fewer chunks than the window holds, none ever leaves it: that looks like a hang, and deserves a word.
+    fn warn_of_too_few_chunks(&mut self) {
+        if !self.any_ready && !self.window.is_empty() {
+            self.any_ready = true;
+            log::warn!(
+                "chunk stream {}: there is no free chunk, and none has been delivered yet; at least max_chunks ({}) and \
+                 better twice as many must circulate",
+                self.stream_id,
+                self.window.max_chunks()
+            );
+        }
+    }
+
     fn keep(&mut self, chunk: Box<Chunk>, batch: &mut Batch) {
         batch[Stat::ChunksUndelivered] += 1;
+        batch[Stat::HeapsUndelivered] += chunk.complete;
         self.undelivered.lock().push(chunk);
     }
 
@@ -134,7 +156,15 @@ impl ChunkHandler {
         loop {
             match self.window.step(id) {
                 Step::Inside => return Ok(()),
-                Step::Behind => return Err(Begin::Discarded(Discard::TooOld)),
+                Step::Behind => {
+                    self.too_old_log.note(|| {
+                        format!(
+                            "chunk {id}; the window has moved past it, to where {}",
+                            self.window.describe()
+                        )
+                    });
+                    return Err(Begin::Discarded(Discard::TooOld));
+                }
                 Step::Leave(chunk) => self.outbox.push_back(chunk),
                 Step::Enter(id) => {
                     if !self.send_ready(batch) {
@@ -148,13 +178,17 @@ impl ChunkHandler {
                         Ok(mut chunk) => {
                             chunk.id = id;
                             chunk.stream_id = self.stream_id;
+                            chunk.complete = 0;
                             self.window.enter(chunk);
                         }
                         Err(GetError::Stopped) => {
                             self.closed = true;
                             return Err(Begin::Discarded(Discard::AfterStop));
                         }
-                        Err(GetError::Empty | GetError::TimedOut) => return Err(Begin::Blocked),
+                        Err(GetError::Empty | GetError::TimedOut) => {
+                            self.warn_of_too_few_chunks();
+                            return Err(Begin::Blocked);
+                        }
                     }
                 }
             }
@@ -230,7 +264,8 @@ impl HeapHandler for ChunkHandler {
         if !limits.allow(chunk, &placement, packet.heap_length()) {
             self.out_of_bounds_log.note(|| {
                 format!(
-                    "{placement:?} of a heap of {} bytes, in a chunk of {} bytes with {} flags and {} extra bytes",
+                    "heap_index {heap_index}, heap_offset {heap_offset}, extra {extra_offset}+{extra_size}, heap length {}, \
+                     in a chunk of {} bytes with {} flags and {} extra bytes",
                     packet.heap_length().map_or("unknown".into(), |length| length.to_string()),
                     chunk.data.len(),
                     chunk.present.len(),
@@ -276,9 +311,9 @@ impl HeapHandler for ChunkHandler {
 
     #[inline]
     fn complete(&mut self, heap: PlacedHeap, _: &mut Batch) {
-        if self.presence_payload_size == 0
-            && let Some(chunk) = self.window.get(heap.chunk_id)
-        {
+        let Some(chunk) = self.window.get(heap.chunk_id) else { return };
+        chunk.complete += 1;
+        if self.presence_payload_size == 0 {
             let written = chunk.present.write(heap.heap_index, &[1]);
             debug_assert!(written, "checked when the heap began");
         }
@@ -309,6 +344,7 @@ impl HeapHandler for ChunkHandler {
             let _ = self.data.remove_producer();
         }
         self.data.unwatch_stop(&self.waker);
+        self.too_old_log.summarise();
         self.out_of_bounds_log.summarise();
         self.jump_log.summarise();
     }

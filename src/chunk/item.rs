@@ -45,6 +45,8 @@ pub struct Chunk {
     pub present: Buffer,
     /// Where the place callback's extra bytes go.
     pub extra: Buffer,
+    /// Heaps completed in it.
+    pub(super) complete: u64,
     /// The owner's, carried along untouched.
     pub user: usize,
 }
@@ -59,7 +61,7 @@ impl Chunk {
         }
         present.zero();
         let mark = AtomicU64::new(Mark::Held as u64);
-        Ok(Self { mark, id: -1, stream_id: 0, data, present, extra, user: 0 })
+        Ok(Self { mark, id: -1, stream_id: 0, data, present, extra, complete: 0, user: 0 })
     }
 
     /// A chunk with data from `allocator`; flags and extra bytes come from the heap.

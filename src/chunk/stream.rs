@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::handler::{ChunkHandler, Undelivered};
 use super::item::Chunk;
 use super::place::ChunkStreamConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::recv::{Stream, StreamConfig};
 use crate::ring::{PutError, Ring, Wait};
 
@@ -43,6 +43,9 @@ impl ChunkRingStream {
         free: Arc<ChunkRing>,
     ) -> Result<Self> {
         chunk_config.check()?;
+        if Arc::ptr_eq(&data, &free) {
+            return Err(Error::invalid("data_ring and free_ring must be two rings"));
+        }
         let undelivered = Undelivered::default();
         let handler =
             ChunkHandler::new(chunk_config, &config, data.clone(), free.clone(), undelivered.clone());

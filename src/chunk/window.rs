@@ -40,6 +40,24 @@ impl Window {
         self.chunks.get_mut(usize::try_from(offset).ok()?).map(|chunk| &mut **chunk)
     }
 
+    /// Whether no chunk is being filled.
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// How many chunks are filled at the same time.
+    pub(super) fn max_chunks(&self) -> usize {
+        self.max_chunks
+    }
+
+    /// Where the window is, for people.
+    pub(super) fn describe(&self) -> String {
+        match self.head {
+            Some(head) => format!("chunk {head} is the oldest"),
+            None => "nothing has begun".into(),
+        }
+    }
+
     /// How far `id` is beyond the window; 0 if it is inside, behind it, or the first ever.
     pub(super) fn distance(&self, id: i64) -> u64 {
         self.head.map_or(0, |head| {

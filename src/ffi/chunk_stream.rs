@@ -54,6 +54,9 @@ pub struct aq_chunk_place_data {
 
 /// Says where a heap goes. It is called once per heap, with the first of its packets that comes.
 ///
+/// The whole payload goes there, however long it is: request item 2, the heap's length (-1 if it does not tell), and compare,
+/// or set max_heap_size, so that a heap of a wrong size does not run into its neighbours.
+///
 /// A place outside the chunk is refused, counted (place_out_of_bounds) and logged; nothing is written there.
 ///
 /// @param data the heap, and where to write the answer
@@ -69,10 +72,10 @@ pub struct aq_chunk_place_data {
 /// ```c
 /// static void place(aq_chunk_place_data *data, size_t data_size, void *user)
 /// {
-///     const struct layout *l = user;
+///     const struct layout *l = user;                 // items: the timestamp, and 2, the heap's length
 ///     (void)data_size;
-///     if (data->items[0] < 0)
-///         return;                                    // no timestamp: rejected, and counted
+///     if (data->items[0] < 0 || data->items[1] != (int64_t)l->heap_size)
+///         return;                                    // no timestamp, or a wrong size: rejected, and counted
 ///     int64_t heap = data->items[0] / l->step;
 ///     data->chunk_id = heap / l->heaps_per_chunk;
 ///     data->heap_index = (size_t)(heap % l->heaps_per_chunk);
@@ -106,13 +109,16 @@ pub struct aq_chunk_stream_config {
     pub place_user: *mut c_void,
     /// Releases place_user, after the last call of place; or NULL.
     pub place_user_free: aq_user_free_fn,
-    /// Extra bytes that place may write per heap: 0 (default) .. 16 MiB.
+    /// Extra bytes that place may write per heap: 0 (default) .. 16 MiB. They are copied into the chunk when the heap begins, also
+    /// if it never completes; the chunk's extra is not cleared between uses.
     pub max_heap_extra: usize,
     /// 0 (default): present has one byte per heap, set when the heap is complete. Otherwise one byte per packet, at heap_index +
-    /// payload offset / this, set when the packet has been written.
+    /// payload offset / this, set when the packet has been written. Then allow_out_of_order is worth setting:
+    /// in order, nothing of a heap is taken after its first loss.
     pub packet_presence_payload_size: usize,
     /// How many chunks the window may jump ahead at the word of a single heap; 2^20 by default, 0 for any number. This keeps one
-    /// wrong heap from making all later ones too old.
+    /// wildly wrong heap from making all later ones too old; it does not help against the very first heap, a smaller jump, or a
+    /// sender that starts anew with lower numbers: then heaps are too old, counted and logged, until the stream is made anew.
     pub max_jump: u64,
     /// How many further heaps in a row must agree before the window jumps further than max_jump; 8 by default.
     pub jump_confirm: u32,
@@ -218,7 +224,8 @@ pub unsafe extern "C" fn aq_chunk_stream_config_init(
 ///
 /// It counts as one producer of the data ring. When it ends by itself, the data ring loses that producer, and is stopped
 /// if it was the last; the free ring is left alone. When it is stopped by aq_recv_stream_stop() or _free() while it runs,
-/// both rings are stopped. Several streams may share both rings.
+/// both rings are stopped. Several streams may share both rings; but the first that is stopped by the user stops them for all,
+/// and live chunks of the others are lost (chunks_undelivered): let such streams end by their sources or stop items.
 ///
 /// @param pool where it runs
 /// @param config the stream's settings; NULL for the defaults

@@ -89,6 +89,9 @@ pub unsafe extern "C" fn aq_recv_stream_add_pcap_reader(
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let stream = unsafe { handle::borrow(stream, "stream") }?;
+        if stream.stream().end_reason().is_some() {
+            return Ok(Outcome::Stopped);
+        }
         // SAFETY: NULL or C texts by the caller's contract.
         let (path, filter) = unsafe { (text::path(path, "path")?, text::optional(filter, "filter")?) };
         add(&stream, pcap_reader(path, filter)?, 0)
@@ -170,7 +173,9 @@ pub unsafe extern "C" fn aq_udp_reader_config_init(
 
 /// Reads packets from a UDP socket, many at a time, with generic receive offload where the kernel has it.
 ///
-/// What the kernel drops because nobody fetched it in time is counted in kernel_drops (see gro).
+/// What the kernel drops because nobody fetched it in time is counted in kernel_drops (see gro): with the next datagrams that
+/// are fetched, so not while the stream waits for its consumer, and at the end. What is still in the socket when the stream ends
+/// is counted as after_stop, unless the socket is the caller's.
 ///
 /// @param stream the stream
 /// @param config where and how; copied
@@ -208,6 +213,9 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
         }
         // SAFETY: NULL or a C text by the contract of the struct.
         let host = unsafe { text::optional(c.host, "host") }?.unwrap_or_default().to_owned();
+        if stream.stream().end_reason().is_some() {
+            return Ok(Outcome::Stopped);
+        }
         let socket = match c.socket_fd {
             -1 => None,
             fd if fd < 0 => {

@@ -43,7 +43,7 @@ pub struct aq_recv_stats {
     pub single_packet_heaps: u64,
     /// Table entries looked at to find packets' heaps.
     pub search_dist: u64,
-    /// Heaps received in full and put where they belong.
+    /// Heaps received in full and put where they belong. (Whether the consumer got the chunk: see `heaps_undelivered`.)
     pub complete_heaps: u64,
     /// Heaps behind the window of chunks, or whose chunk left it before their last packet came.
     pub too_old_heaps: u64,
@@ -126,12 +126,14 @@ pub struct aq_recv_stats {
     pub chunks_ready: u64,
     /// Chunks with data that could not be given to the consumer at shutdown.
     pub chunks_undelivered: u64,
+    /// Complete heaps in those chunks: they were received, but the consumer never saw them.
+    pub heaps_undelivered: u64,
 }
 
 // SAFETY: a usize and u64s.
 unsafe impl SizedStruct for aq_recv_stats {
     const NAME: &'static str = "aq_recv_stats";
-    const FIRST_SIZE: usize = 8 * 52;
+    const FIRST_SIZE: usize = 8 * 53;
     const DEFAULT: Self = Self {
         struct_size: 0,
         ledger_closed: 0,
@@ -185,6 +187,7 @@ unsafe impl SizedStruct for aq_recv_stats {
         bytes_delivered: 0,
         chunks_ready: 0,
         chunks_undelivered: 0,
+        heaps_undelivered: 0,
     };
 }
 
@@ -243,6 +246,7 @@ impl From<&Snapshot> for aq_recv_stats {
             bytes_delivered: s[Stat::BytesDelivered],
             chunks_ready: s[Stat::ChunksReady],
             chunks_undelivered: s[Stat::ChunksUndelivered],
+            heaps_undelivered: s[Stat::HeapsUndelivered],
         }
     }
 }

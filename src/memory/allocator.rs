@@ -38,7 +38,8 @@ impl Allocator for HeapAllocator {
         if size == 0 {
             return Ok(Buffer::empty());
         }
-        let layout = Layout::from_size_align(size, ALIGNMENT).map_err(|e| no_memory(size, &e.to_string()))?;
+        let layout = Layout::from_size_align(size, ALIGNMENT)
+            .map_err(|_| no_memory(size, "no object can be so large"))?;
         // SAFETY: the layout's size is not zero.
         let start = NonNull::new(unsafe { std::alloc::alloc(layout) })
             .ok_or_else(|| no_memory(size, "the system has none left"))?;

@@ -92,7 +92,7 @@ statistics! {
     /// Table entries looked at to find packets' heaps.
     SearchDist "search_dist" Counter None;
 
-    /// Heaps received in full and put where they belong.
+    /// Heaps received in full and put where they belong. (Whether the consumer got the chunk: see `heaps_undelivered`.)
     CompleteHeaps "complete_heaps" Counter Heaps;
     /// Heaps behind the window of chunks, or whose chunk left it before their last packet came.
     TooOldHeaps "too_old_heaps" Counter Heaps;
@@ -178,6 +178,8 @@ statistics! {
     ChunksReady "chunks_ready" Counter None;
     /// Chunks with data that could not be given to the consumer at shutdown.
     ChunksUndelivered "chunks_undelivered" Counter None;
+    /// Complete heaps in those chunks: they were received, but the consumer never saw them.
+    HeapsUndelivered "heaps_undelivered" Counter None;
 }
 
 impl From<Malformed> for Stat {

@@ -241,6 +241,7 @@ impl<T: Send> Ring<T> {
 
     /// Takes back an [`add_producer`](Self::add_producer) of which nothing came. Unlike
     /// [`remove_producer`](Self::remove_producer) it never stops the ring.
+    #[cfg(not(loom))]
     pub(crate) fn withdraw_producer(&self) {
         // Relaxed: see `remove_producer`.
         let _ =

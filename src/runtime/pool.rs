@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::task::{Task, TaskHandle};
 use super::worker::{self, Worker, WorkerShared};
 use crate::error::{Error, Result};
-use crate::sys::affinity;
+use crate::sys::{affinity, signal};
 
 /// More threads than any machine has cores; a larger number is a mistake.
 const MAX_THREADS: usize = 4096;
@@ -78,6 +78,7 @@ fn start(index: usize, core: Option<usize>) -> Result<(Arc<WorkerShared>, JoinHa
     let thread = std::thread::Builder::new()
         .name(format!("aqueduct-{index}"))
         .spawn(move || {
+            signal::leave_to_other_threads();
             let result = core.map_or(Ok(()), affinity::pin_current_thread);
             let failed = result.is_err();
             let _ = report.send(result);

@@ -9,4 +9,6 @@ pub mod eventfd;
 #[cfg(not(loom))]
 pub mod mmap;
 #[cfg(not(loom))]
+pub mod signal;
+#[cfg(not(loom))]
 pub mod udp;

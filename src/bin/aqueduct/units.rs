@@ -8,7 +8,7 @@ pub fn integer(text: &str) -> Result<u64, String> {
         Some(digits) => u64::from_str_radix(digits, 16),
         None => text.parse(),
     };
-    result.map_err(|reason| reason.to_string())
+    result.map_err(|_| "must be a whole number, in decimal, or in hexadecimal after 0x".into())
 }
 
 /// As [`integer`], 1 or more.
@@ -33,7 +33,8 @@ pub fn bytes(text: &str) -> Result<usize, String> {
         .iter()
         .find_map(|&(name, unit)| text.strip_suffix(name).map(|digits| (digits, unit)))
         .unwrap_or((text, 1));
-    positive(digits)?
+    positive(digits)
+        .map_err(|reason| format!("{reason}; k, M, G or Ki, Mi, Gi may follow it"))?
         .checked_mul(unit)
         .and_then(|value| usize::try_from(value).ok())
         .ok_or_else(|| "too large for this machine".into())
@@ -46,13 +47,14 @@ pub fn rate(text: &str) -> Result<f64, String> {
         .iter()
         .find_map(|&(name, unit)| text.strip_suffix(name).map(|digits| (digits, unit)))
         .unwrap_or((text, 1.0));
-    let value = digits.parse::<f64>().map_err(|reason| reason.to_string())? * unit;
-    if value.is_finite() && value >= 1.0 { Ok(value) } else { Err("must be a number from 1 upwards".into()) }
+    let rule = "must be a number from 1 upwards, with k, M, G or T after it if you like";
+    let value = digits.parse::<f64>().map_err(|_| rule.to_owned())? * unit;
+    if value.is_finite() && value >= 1.0 { Ok(value) } else { Err(rule.into()) }
 }
 
 /// A factor above 0.
 pub fn factor(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|reason: std::num::ParseFloatError| reason.to_string())?;
+    let value: f64 = text.parse().map_err(|_| "must be a number above 0".to_owned())?;
     if value.is_finite() && value > 0.0 { Ok(value) } else { Err("must be a number above 0".into()) }
 }
 

@@ -16,6 +16,9 @@ use crate::sys::udp::{self, Batch};
 /// Messages fetched by one system call.
 const BATCH: usize = 64;
 
+/// Batches counted at the end at the most: 65536 messages, which take some tens of milliseconds.
+const MAX_LEFTOVER_BATCHES: usize = 1024;
+
 /// Long enough to halve the CPU time of a few Gb/s, short against anything that a chunk is waited for.
 pub const DEFAULT_BATCH_DELAY: Duration = Duration::from_micros(500);
 
@@ -64,6 +67,8 @@ pub struct UdpReader {
     batch_delay: Duration,
     /// Bytes in a batch above which there is no rest: an eighth of the socket's buffer, so that a rest cannot overflow it.
     rest_limit: usize,
+    /// The socket is ours alone: at the end, what is in it can be counted.
+    own: bool,
     /// Messages in `batch`, and the one to look at next.
     filled: usize,
     message: usize,
@@ -115,7 +120,7 @@ fn set_buffer_size(socket: &Socket, size: usize) {
         Ok(granted) if granted / 2 >= size => {}
         Ok(granted) => log::warn!(
             "udp reader: asked for a receive buffer of {size} bytes, the kernel grants {}; \
-             raise it with: sysctl net.core.rmem_max={size}",
+             net.core.rmem_max limits it",
             granted / 2
         ),
         Err(error) => log::warn!("udp reader: the receive buffer cannot be set to {size} bytes: {error}"),
@@ -134,6 +139,7 @@ impl UdpReader {
                 "batch_delay must be at most {MAX_REST:?} (got {batch_delay:?})"
             )));
         }
+        let own_socket = socket.is_none();
         let socket = match socket {
             Some(fd) => Socket::from(fd),
             None => bind(resolve(&host, port)?)?,
@@ -164,11 +170,25 @@ impl UdpReader {
             max_size,
             batch_delay,
             rest_limit,
+            own: own_socket,
             filled: 0,
             message: 0,
             offset: 0,
             drops,
         })
+    }
+
+    /// Skips what the batch still holds, and counts it.
+    fn rest_of_batch(&mut self) -> u64 {
+        let mut packets = 0;
+        while self.message < self.filled {
+            let message = self.batch.message(self.message);
+            let rest = message.data.len() - self.offset;
+            packets += rest.div_ceil(message.segment).max(1) as u64;
+            self.message += 1;
+            self.offset = 0;
+        }
+        packets
     }
 
     /// The port that the socket is bound to.
@@ -239,13 +259,16 @@ impl Reader for UdpReader {
     }
 
     fn leftover(&mut self) -> Leftover {
-        let mut packets = 0;
-        while self.message < self.filled {
-            let message = self.batch.message(self.message);
-            let rest = message.data.len() - self.offset;
-            packets += rest.div_ceil(message.segment).max(1) as u64;
-            self.message += 1;
-            self.offset = 0;
+        let mut packets = self.rest_of_batch();
+        if self.own {
+            // What has arrived and was not fetched; no more than fits into any socket, for the sender may go on and on.
+            for _ in 0..MAX_LEFTOVER_BATCHES {
+                match self.batch.receive(self.socket.as_fd()) {
+                    Ok(received @ 1..) => (self.filled, self.message, self.offset) = (received, 0, 0),
+                    _ => break,
+                }
+                packets += self.rest_of_batch();
+            }
         }
         let kernel_drops = match (udp::drop_count(self.socket.as_fd()), self.drops) {
             (Some(now), Some(before)) => now.wrapping_sub(before).into(),
