@@ -153,12 +153,17 @@ fn tidy(generated: &str) -> String {
                     tidied.push(String::new());
                 }
             }
-            _ if lines[i].len() > WIDTH && lines[i].ends_with(");") => tidied.push(wrap(lines[i])),
+            _ if is_long_prototype(lines[i]) => tidied.push(wrap(lines[i])),
             _ => tidied.push(lines[i].to_owned()),
         }
         i += 1;
     }
     tidied.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+}
+
+/// A line of code, not of a comment, that is too long.
+fn is_long_prototype(line: &str) -> bool {
+    line.len() > WIDTH && line.ends_with(");") && !line.trim_start().starts_with('*')
 }
 
 /// A prototype on several lines.

@@ -1092,8 +1092,7 @@ aq_status aq_recv_stream_config_init(aq_recv_stream_config *config, size_t struc
  * Adds a statistic of the program's own, which callbacks update through batch_stats.
  *
  * @param config an initialised configuration
- * @param name its name,
-    not empty and not that of another statistic of the stream (which aq_chunk_ring_stream_new() checks);
+ * @param name its name, not empty and not that of another statistic of the stream (which aq_chunk_ring_stream_new() checks);
  *     must stay valid until the stream has been made
  * @param mode AQ_STAT_COUNTER or AQ_STAT_MAXIMUM: how a batch's value joins the total
  * @param index receives its index, for batch_stats and aq_recv_stream_stat_value(); may be NULL
