@@ -159,6 +159,20 @@ fn one_far_future_heap_does_nothing() {
 }
 
 #[test]
+fn a_wild_first_heap_does_not_keep_the_window_for_ever() {
+    let rig = Plan::new(&pool(1)).build_with(|heap_cnt, _| match heap_cnt {
+        0 => Placement { chunk_id: 1 << 40, ..slot(0) },
+        heap_cnt => slot(heap_cnt),
+    });
+    let (stats, chunks) = run(&rig, (0..20).map(whole));
+    assert_eq!(stats[Stat::TooOldHeaps], 8, "the ninth in a row is believed");
+    assert_eq!(stats[Stat::CompleteHeaps], 12);
+    let ids: Vec<i64> = chunks.iter().map(|chunk| chunk.id).collect();
+    let first = 9 / HEAPS as i64;
+    assert!(ids.starts_with(&[(1 << 40) - 1, 1 << 40, first - 1, first]), "{ids:?}");
+}
+
+#[test]
 fn enough_far_future_heaps_in_a_row_move_the_window() {
     let plan = Plan { jump_confirm: 3, max_jump: 100, ..Plan::new(&pool(1)) };
     let far = 4 * 1000;

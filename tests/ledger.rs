@@ -375,7 +375,8 @@ fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Malformed> {
 }
 
 /// Where a heap goes, or how its heap and its packets are counted.
-type Fate = Result<Placement, (Stat, Stat)>;
+/// A placement, and how often the window had started anew by then; or the counts of heap and packets.
+type Fate = Result<(Placement, u32), (Stat, Stat)>;
 
 const TOO_OLD: (Stat, Stat) = (Stat::TooOldHeaps, Stat::PacketsTooOld);
 const REJECTED: (Stat, Stat) = (Stat::RejectedHeaps, Stat::PacketsRejected);
@@ -431,6 +432,8 @@ struct Model<'a> {
     started: Vec<VecDeque<Heap>>,
     lost: VecDeque<u64>,
     candidate: Option<(i64, u32)>,
+    /// How often the window has started anew.
+    generation: u32,
     highest: Option<i64>,
     live: BTreeMap<i64, Image>,
     ready: Vec<(i64, Image)>,
@@ -445,6 +448,7 @@ impl<'a> Model<'a> {
             started: (0..setup.substreams).map(|_| VecDeque::new()).collect(),
             lost: VecDeque::new(),
             candidate: None,
+            generation: 0,
             highest: None,
             live: BTreeMap::new(),
             ready: vec![],
@@ -610,6 +614,16 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// One more heap wants to jump far; whether enough have agreed.
+    fn agree(&mut self, id: i64) -> bool {
+        let agreed = match self.candidate {
+            Some((latest, agreed)) if latest.abs_diff(id) <= self.setup.max_jump => agreed + 1,
+            _ => 0,
+        };
+        self.candidate = Some((id, agreed));
+        agreed >= self.setup.jump_confirm
+    }
+
     fn begin(&mut self, packet: &Parsed<'_>) -> Fate {
         self.places += 1;
         let length = packet.heap_length;
@@ -618,24 +632,28 @@ impl<'a> Model<'a> {
         if id < 0 {
             return Err(REJECTED);
         }
-        let ahead = self.highest.map_or(0, |highest| (i128::from(id) - i128::from(highest)).max(0));
-        if self.setup.max_jump != 0 && ahead > i128::from(self.setup.max_jump) {
-            let agreed = match self.candidate {
-                Some((latest, agreed)) if latest.abs_diff(id) <= self.setup.max_jump => agreed + 1,
-                _ => 0,
-            };
-            self.candidate = Some((id, agreed));
-            if agreed < self.setup.jump_confirm {
-                return Err(JUMP);
-            }
-        }
-        self.candidate = None;
         let reach = self.setup.max_chunks as i64 - 1;
         if let Some(highest) = self.highest
             && id < (highest - reach).max(0)
         {
-            return Err(TOO_OLD);
+            let behind = (highest - reach).abs_diff(id);
+            if self.setup.max_jump == 0 || behind <= self.setup.max_jump {
+                self.candidate = None;
+                return Err(TOO_OLD);
+            }
+            if !self.agree(id) {
+                return Err(TOO_OLD);
+            }
+            // Enough of them: the window starts anew.
+            self.ready.extend(std::mem::take(&mut self.live));
+            self.highest = None;
+            self.generation += 1;
         }
+        let ahead = self.highest.map_or(0, |highest| (i128::from(id) - i128::from(highest)).max(0));
+        if self.setup.max_jump != 0 && ahead > i128::from(self.setup.max_jump) && !self.agree(id) {
+            return Err(JUMP);
+        }
+        self.candidate = None;
         if self.highest.is_none_or(|highest| id > highest) {
             let head = (id - reach).max(0);
             while let Some(entry) = self.live.first_entry()
@@ -672,10 +690,17 @@ impl<'a> Model<'a> {
         let extra = Setup::extra(packet.heap_cnt);
         image.extra[placement.extra_offset..][..placement.extra_size]
             .copy_from_slice(&extra[..placement.extra_size]);
-        Ok(placement)
+        Ok((placement, self.generation))
     }
 
-    fn write(&mut self, placement: Placement, packet: &Parsed<'_>) -> Result<(), (Stat, Stat)> {
+    fn write(
+        &mut self,
+        (placement, generation): (Placement, u32),
+        packet: &Parsed<'_>,
+    ) -> Result<(), (Stat, Stat)> {
+        if generation != self.generation {
+            return Err(TOO_OLD);
+        }
         let Some(image) = self.live.get_mut(&placement.chunk_id) else { return Err(TOO_OLD) };
         let start = placement.heap_offset as u128 + u128::from(packet.offset);
         if start + packet.payload.len() as u128 > CHUNK as u128 {
@@ -693,7 +718,7 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    fn complete(&mut self, placement: Placement, bytes: u64) {
+    fn complete(&mut self, (placement, _): (Placement, u32), bytes: u64) {
         self.count(Stat::CompleteHeaps, 1);
         self.count(Stat::BytesDelivered, bytes);
         if self.setup.presence == 0
@@ -983,7 +1008,9 @@ proptest! {
         }
         prop_assert_eq!(calls.load(Ordering::Relaxed), model.places, "calls of the place callback");
         prop_assert_eq!(stats[Stat::ChunksReady], chunks.len() as u64);
-        prop_assert!(chunks.is_sorted_by(|a, b| a.0 < b.0), "chunk ids increase");
+        // The window starts anew only where far jumps are held back.
+        let restarts = chunks.windows(2).filter(|pair| pair[0].0 >= pair[1].0).count() as u32;
+        prop_assert!(restarts <= model.generation, "chunk ids increase");
         let ids = |chunks: &[(i64, Image)]| chunks.iter().map(|(id, _)| *id).collect::<Vec<_>>();
         prop_assert_eq!(ids(&chunks), ids(&model.ready));
         for ((id, found), (_, expected)) in chunks.iter().zip(&model.ready) {

@@ -28,6 +28,8 @@ pub struct PlacedHeap {
     chunk_id: i64,
     heap_index: usize,
     heap_offset: usize,
+    /// Of the window: after it has started anew, a chunk of the same id is another one.
+    generation: u32,
 }
 
 /// Chunks that could not be delivered, kept until the stream is freed.
@@ -45,6 +47,8 @@ pub struct ChunkHandler {
     undelivered: Undelivered,
 
     window: Window,
+    /// How often the window has started anew.
+    generation: u32,
     guard: JumpGuard,
     /// Chunks that have left the window and not yet gone to `data`.
     outbox: VecDeque<Box<Chunk>>,
@@ -82,6 +86,7 @@ impl ChunkHandler {
             free,
             undelivered,
             window: Window::new(config.max_chunks),
+            generation: 0,
             guard: JumpGuard::new(config.max_jump, config.jump_confirm),
             outbox: VecDeque::new(),
             pending: None,
@@ -132,6 +137,37 @@ impl ChunkHandler {
         true
     }
 
+    /// Whether a heap of chunk `id` is to be believed where it is ahead of the window or behind it.
+    #[inline]
+    fn judge(&mut self, id: i64) -> Result<(), Discard> {
+        let behind = self.window.behind(id);
+        if behind > 0 {
+            return self.judge_behind(id, behind);
+        }
+        let ahead = self.window.distance(id);
+        if self.guard.allows(id, ahead) {
+            return Ok(());
+        }
+        self.jump_log.note(|| format!("chunk {id}, {ahead} ahead"));
+        Err(Discard::JumpRejected)
+    }
+
+    /// A heap behind the window is too old, unless it is the last of many that tell that the window is in the wrong place.
+    #[cold]
+    fn judge_behind(&mut self, id: i64, behind: u64) -> Result<(), Discard> {
+        if self.guard.allows_back(id, behind) {
+            log::warn!(
+                "chunk stream {}: starting anew at chunk {id}, {behind} before the window",
+                self.stream_id
+            );
+            self.outbox.extend(self.window.restart());
+            self.generation = self.generation.wrapping_add(1);
+            return Ok(());
+        }
+        self.too_old_log.note(|| format!("chunk {id}, {behind} before the window"));
+        Err(Discard::TooOld)
+    }
+
     /// With fewer chunks than the window holds, none ever leaves it: that looks like a hang, and deserves a word.
     fn warn_of_too_few_chunks(&mut self) {
         if !self.any_ready && !self.window.is_empty() {
@@ -156,15 +192,7 @@ impl ChunkHandler {
         loop {
             match self.window.step(id) {
                 Step::Inside => return Ok(()),
-                Step::Behind => {
-                    self.too_old_log.note(|| {
-                        format!(
-                            "chunk {id}; the window has moved past it, to where {}",
-                            self.window.describe()
-                        )
-                    });
-                    return Err(Begin::Discarded(Discard::TooOld));
-                }
+                Step::Behind => return Err(Begin::Discarded(Discard::TooOld)),
                 Step::Leave(chunk) => self.outbox.push_back(chunk),
                 Step::Enter(id) => {
                     if !self.send_ready(batch) {
@@ -194,6 +222,15 @@ impl ChunkHandler {
             }
         }
     }
+}
+
+/// The chunk of a heap in progress, if it has not left the window.
+#[inline]
+fn chunk_of<'a>(window: &'a mut Window, generation: u32, heap: &PlacedHeap) -> Option<&'a mut Chunk> {
+    if heap.generation != generation {
+        return None;
+    }
+    window.get(heap.chunk_id)
 }
 
 /// What a placement is checked against beside the chunk.
@@ -240,10 +277,8 @@ impl HeapHandler for ChunkHandler {
                 if placement.chunk_id < 0 {
                     return Begin::Discarded(Discard::Rejected);
                 }
-                let distance = self.window.distance(placement.chunk_id);
-                if !self.guard.allows(placement.chunk_id, distance) {
-                    self.jump_log.note(|| format!("chunk {}, {distance} ahead", placement.chunk_id));
-                    return Begin::Discarded(Discard::JumpRejected);
+                if let Err(discard) = self.judge(placement.chunk_id) {
+                    return Begin::Discarded(discard);
                 }
                 placement
             }
@@ -276,12 +311,14 @@ impl HeapHandler for ChunkHandler {
         }
         let written = chunk.extra.write(extra_offset, &self.extra[..extra_size]);
         debug_assert!(written, "checked above");
-        Begin::Placed(PlacedHeap { chunk_id, heap_index, heap_offset })
+        Begin::Placed(PlacedHeap { chunk_id, heap_index, heap_offset, generation: self.generation })
     }
 
     #[inline]
     fn write(&mut self, heap: &PlacedHeap, packet: &Packet<'_>, _: &mut Batch) -> Result<(), Discard> {
-        let Some(chunk) = self.window.get(heap.chunk_id) else { return Err(Discard::TooOld) };
+        let Some(chunk) = chunk_of(&mut self.window, self.generation, heap) else {
+            return Err(Discard::TooOld);
+        };
         // Where the sum would overflow, it saturates: that is outside any chunk, which `write_by` refuses.
         let payload_offset = usize::try_from(packet.payload_offset()).unwrap_or(usize::MAX);
         let offset = heap.heap_offset.saturating_add(payload_offset);
@@ -311,7 +348,7 @@ impl HeapHandler for ChunkHandler {
 
     #[inline]
     fn complete(&mut self, heap: PlacedHeap, _: &mut Batch) {
-        let Some(chunk) = self.window.get(heap.chunk_id) else { return };
+        let Some(chunk) = chunk_of(&mut self.window, self.generation, &heap) else { return };
         chunk.complete += 1;
         if self.presence_payload_size == 0 {
             let written = chunk.present.write(heap.heap_index, &[1]);

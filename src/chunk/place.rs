@@ -73,7 +73,8 @@ pub struct ChunkStreamConfig {
     /// 0: `present` has a byte per heap. Otherwise a byte per packet, of which all but a heap's last have this many bytes
     /// of payload.
     pub packet_presence_payload_size: usize,
-    /// How many chunks the window may jump ahead at the word of a single heap; 0: any number. 2^20 by default.
+    /// How many chunks the window may jump ahead at the word of a single heap; 0: any number. 2^20 by default. Beyond that, or
+    /// to start anew that far back, it takes `jump_confirm` further heaps.
     pub max_jump: u64,
     /// How many further heaps in a row must agree before the window jumps further than that. 8 by default.
     pub jump_confirm: u32,

@@ -50,12 +50,16 @@ impl Window {
         self.max_chunks
     }
 
-    /// Where the window is, for people.
-    pub(super) fn describe(&self) -> String {
-        match self.head {
-            Some(head) => format!("chunk {head} is the oldest"),
-            None => "nothing has begun".into(),
-        }
+    /// How far `id` is before the first chunk; 0 if it is not.
+    #[inline]
+    pub(super) fn behind(&self, id: i64) -> u64 {
+        self.head.map_or(0, |head| head.saturating_sub(id).max(0) as u64)
+    }
+
+    /// Takes out all chunks, in order of their ids, to start anew wherever the next heap is.
+    pub(super) fn restart(&mut self) -> impl Iterator<Item = Box<Chunk>> {
+        self.head = None;
+        self.chunks.drain(..)
     }
 
     /// How far `id` is beyond the window; 0 if it is inside, behind it, or the first ever.

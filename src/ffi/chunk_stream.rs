@@ -4,7 +4,7 @@
 //! consecutive chunks; as newer ones are begun, the oldest leaves and is ready. No heap object is built.
 //!
 //! The window ends at the highest chunk that any heap was placed in and reaches max_chunks back from there. So chunks are
-//! ready in the order of their ids; one in which no heap was placed (even one just before the first heap's) comes out with
+//! ready in the order of their ids (but see max_jump); one in which no heap was placed (even one just before the first heap's) comes out with
 //! no flag set, and ids that the window jumps over altogether never come. Before the stream ends, all that are left come out.
 //!
 //! Chunks come from a free ring and go to a data ring. When there is no free chunk, or no space in the data ring, the
@@ -117,10 +117,10 @@ pub struct aq_chunk_stream_config {
     /// in order, nothing of a heap is taken after its first loss.
     pub packet_presence_payload_size: usize,
     /// How many chunks the window may jump ahead at the word of a single heap; 2^20 by default, 0 for any number. This keeps one
-    /// wildly wrong heap from making all later ones too old; it does not help against the very first heap, a smaller jump, or a
-    /// sender that starts anew with lower numbers: then heaps are too old, counted and logged, until the stream is made anew.
+    /// wildly wrong heap from making all later ones too old, and a window that is more than that ahead of the heaps starts anew where
+    /// they are: chunk ids then go back. Heaps that are less far behind are too old (counted, and logged), however many.
     pub max_jump: u64,
-    /// How many further heaps in a row must agree before the window jumps further than max_jump; 8 by default.
+    /// How many further heaps in a row must agree before the window jumps further than max_jump, ahead or back; 8 by default.
     pub jump_confirm: u32,
     /// Must be 0; anything else is AQ_E_VERSION.
     pub reserved: u32,
