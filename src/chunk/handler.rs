@@ -65,6 +65,7 @@ pub struct ChunkHandler {
     too_old_log: Limited,
     out_of_bounds_log: Limited,
     jump_log: Limited,
+    restart_log: Limited,
 }
 
 impl ChunkHandler {
@@ -97,6 +98,7 @@ impl ChunkHandler {
             too_old_log: Limited::new("heaps too old for the window of chunks"),
             out_of_bounds_log: Limited::new("heaps placed outside their chunk"),
             jump_log: Limited::new("heaps too far ahead to be believed"),
+            restart_log: Limited::new("windows of chunks started anew"),
         }
     }
 
@@ -156,10 +158,7 @@ impl ChunkHandler {
     #[cold]
     fn judge_behind(&mut self, id: i64, behind: u64) -> Result<(), Discard> {
         if self.guard.allows_back(id, behind) {
-            log::warn!(
-                "chunk stream {}: starting anew at chunk {id}, {behind} before the window",
-                self.stream_id
-            );
+            self.restart_log.note(|| format!("at chunk {id}, {behind} before the window"));
             self.outbox.extend(self.window.restart());
             self.generation = self.generation.wrapping_add(1);
             return Ok(());
@@ -384,5 +383,6 @@ impl HeapHandler for ChunkHandler {
         self.too_old_log.summarise();
         self.out_of_bounds_log.summarise();
         self.jump_log.summarise();
+        self.restart_log.summarise();
     }
 }
