@@ -16,7 +16,9 @@ use aqueduct::recv::stats::Stat;
 use support::rig::{
     GUARD, HEAPS, Plan, Rig, SENTINEL, SLOT, Seen, assert_others_go_on, pool, resident, slot,
 };
-use support::wire::{self, MemoryReader, STREAM_CTRL, Wire, pattern, split};
+#[cfg(feature = "pcap")]
+use support::wire;
+use support::wire::{MemoryReader, STREAM_CTRL, Wire, pattern, split};
 
 const MIB: usize = 1 << 20;
 

@@ -751,13 +751,15 @@ enum Source {
 }
 
 fn source() -> impl Strategy<Value = Source> {
-    prop_oneof![
-        2 => Just(Source::Memory),
-        1 => Just(Source::Buffer),
+    prop::sample::select(vec![
+        Source::Memory,
+        Source::Memory,
+        Source::Buffer,
         #[cfg(feature = "pcap")]
-        1 => Just(Source::Pcap),
-        2 => Just(Source::Udp),
-    ]
+        Source::Pcap,
+        Source::Udp,
+        Source::Udp,
+    ])
 }
 
 fn chunk(setup: &Setup) -> Box<Chunk> {
