@@ -28,7 +28,7 @@ pub struct PlacedHeap {
     chunk_id: i64,
     heap_index: usize,
     heap_offset: usize,
-    /// Of the window: after it has started anew, a chunk of the same id is another one.
+    /// Of the window that the chunk is in.
     generation: u32,
 }
 
@@ -47,8 +47,6 @@ pub struct ChunkHandler {
     undelivered: Undelivered,
 
     window: Window,
-    /// How often the window has started anew.
-    generation: u32,
     guard: JumpGuard,
     /// Chunks that have left the window and not yet gone to `data`.
     outbox: VecDeque<Box<Chunk>>,
@@ -87,7 +85,6 @@ impl ChunkHandler {
             free,
             undelivered,
             window: Window::new(config.max_chunks),
-            generation: 0,
             guard: JumpGuard::new(config.max_jump, config.jump_confirm),
             outbox: VecDeque::new(),
             pending: None,
@@ -160,7 +157,6 @@ impl ChunkHandler {
         if self.guard.allows_back(id, behind) {
             self.restart_log.note(|| format!("at chunk {id}, {behind} before the window"));
             self.outbox.extend(self.window.restart());
-            self.generation = self.generation.wrapping_add(1);
             return Ok(());
         }
         self.too_old_log.note(|| format!("chunk {id}, {behind} before the window"));
@@ -221,15 +217,6 @@ impl ChunkHandler {
             }
         }
     }
-}
-
-/// The chunk of a heap in progress, if it has not left the window.
-#[inline]
-fn chunk_of<'a>(window: &'a mut Window, generation: u32, heap: &PlacedHeap) -> Option<&'a mut Chunk> {
-    if heap.generation != generation {
-        return None;
-    }
-    window.get(heap.chunk_id)
 }
 
 /// What a placement is checked against beside the chunk.
@@ -310,12 +297,12 @@ impl HeapHandler for ChunkHandler {
         }
         let written = chunk.extra.write(extra_offset, &self.extra[..extra_size]);
         debug_assert!(written, "checked above");
-        Begin::Placed(PlacedHeap { chunk_id, heap_index, heap_offset, generation: self.generation })
+        Begin::Placed(PlacedHeap { chunk_id, heap_index, heap_offset, generation: self.window.generation() })
     }
 
     #[inline]
     fn write(&mut self, heap: &PlacedHeap, packet: &Packet<'_>, _: &mut Batch) -> Result<(), Discard> {
-        let Some(chunk) = chunk_of(&mut self.window, self.generation, heap) else {
+        let Some(chunk) = self.window.get_of(heap.generation, heap.chunk_id) else {
             return Err(Discard::TooOld);
         };
         // Where the sum would overflow, it saturates: that is outside any chunk, which `write_by` refuses.
@@ -347,7 +334,7 @@ impl HeapHandler for ChunkHandler {
 
     #[inline]
     fn complete(&mut self, heap: PlacedHeap, _: &mut Batch) {
-        let Some(chunk) = chunk_of(&mut self.window, self.generation, &heap) else { return };
+        let Some(chunk) = self.window.get_of(heap.generation, heap.chunk_id) else { return };
         chunk.complete += 1;
         if self.presence_payload_size == 0 {
             let written = chunk.present.write(heap.heap_index, &[1]);

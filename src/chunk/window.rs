@@ -26,11 +26,13 @@ pub(super) struct Window {
     head: Option<i64>,
     chunks: VecDeque<Box<Chunk>>,
     max_chunks: usize,
+    /// How often it has started anew: after that, a chunk of the same id is another one.
+    generation: u32,
 }
 
 impl Window {
     pub(super) fn new(max_chunks: usize) -> Self {
-        Self { head: None, chunks: VecDeque::new(), max_chunks }
+        Self { head: None, chunks: VecDeque::new(), max_chunks, generation: 0 }
     }
 
     /// The chunk with that id, if it is inside.
@@ -50,6 +52,17 @@ impl Window {
         self.max_chunks
     }
 
+    /// How often the window has started anew.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// As [`get`](Self::get), for a chunk that was inside when the window was of that generation.
+    #[inline]
+    pub(super) fn get_of(&mut self, generation: u32, id: i64) -> Option<&mut Chunk> {
+        if generation == self.generation { self.get(id) } else { None }
+    }
+
     /// How far `id` is before the first chunk; 0 if it is not.
     #[inline]
     pub(super) fn behind(&self, id: i64) -> u64 {
@@ -59,6 +72,7 @@ impl Window {
     /// Takes out all chunks, in order of their ids, to start anew wherever the next heap is.
     pub(super) fn restart(&mut self) -> impl Iterator<Item = Box<Chunk>> {
         self.head = None;
+        self.generation = self.generation.wrapping_add(1);
         self.chunks.drain(..)
     }
 
