@@ -5,14 +5,12 @@
 
 mod support;
 
-use std::sync::{Mutex, Once};
-use std::thread::ThreadId;
-
 use aqueduct::chunk::Placement;
 use aqueduct::error::ErrorKind;
 use aqueduct::recv::EndReason;
 use aqueduct::recv::reader::{BufferReader, UdpConfig};
 use aqueduct::recv::stats::Stat;
+use support::lines::{lines_of, listen};
 use support::rig::{
     GUARD, HEAPS, Plan, Rig, SENTINEL, SLOT, Seen, assert_others_go_on, pool, resident, slot,
 };
@@ -21,37 +19,6 @@ use support::wire;
 use support::wire::{MemoryReader, STREAM_CTRL, Wire, pattern, split};
 
 const MIB: usize = 1 << 20;
-
-/// A log that remembers who said what.
-struct Lines(Mutex<Vec<(ThreadId, String)>>);
-
-static LINES: Lines = Lines(Mutex::new(Vec::new()));
-
-impl log::Log for Lines {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-    fn log(&self, record: &log::Record<'_>) {
-        if record.target().starts_with("mio") {
-            return;
-        }
-        self.0.lock().unwrap().push((std::thread::current().id(), record.args().to_string()));
-    }
-    fn flush(&self) {}
-}
-
-fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        log::set_logger(&LINES).unwrap();
-        log::set_max_level(log::LevelFilter::Trace);
-    });
-}
-
-fn lines_of(thread: ThreadId) -> Vec<String> {
-    let lines = LINES.0.lock().unwrap();
-    lines.iter().filter(|(who, _)| *who == thread).map(|(_, line)| line.clone()).collect()
-}
 
 /// Runs packets from memory through a stream to their end.
 fn run(rig: &Rig, packets: impl IntoIterator<Item = Wire>) -> (aqueduct::recv::stats::Snapshot, Vec<Seen>) {

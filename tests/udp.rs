@@ -6,8 +6,6 @@ mod support;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
-use std::sync::Mutex;
-use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use aqueduct::error::ErrorKind;
@@ -16,6 +14,7 @@ use aqueduct::recv::reader::{UdpConfig, UdpReader};
 use aqueduct::recv::stats::Stat;
 use aqueduct::ring::{Ring, Wait};
 use aqueduct::runtime::ThreadPool;
+use support::lines::{lines_of, listen};
 use support::rig::{
     Feed, GUARD, HEAPS, Plan, Rig, SENTINEL, SLOT, assert_others_go_on, describe, on_socket, own_socket,
     pool, until,
@@ -254,30 +253,14 @@ fn a_socket_of_the_caller_can_be_used_again_and_again() {
     assert_eq!(socket.recv(&mut bytes).unwrap(), 5);
 }
 
-/// A log that remembers who said what.
-struct Lines(Mutex<Vec<(ThreadId, String)>>);
-
-static LINES: Lines = Lines(Mutex::new(Vec::new()));
-
-impl log::Log for Lines {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-    fn log(&self, record: &log::Record<'_>) {
-        self.0.lock().unwrap().push((std::thread::current().id(), record.args().to_string()));
-    }
-    fn flush(&self) {}
-}
-
 #[test]
 fn a_receive_buffer_that_the_kernel_refuses_is_a_warning() {
-    log::set_logger(&LINES).unwrap();
-    log::set_max_level(log::LevelFilter::Warn);
+    listen();
+    let ours = std::thread::current().id();
     let open = |buffer_size| {
+        let before = lines_of(ours).len();
         UdpReader::new(UdpConfig { host: "127.0.0.1".into(), buffer_size, ..UdpConfig::default() }).unwrap();
-        let ours = std::thread::current().id();
-        let lines = std::mem::take(&mut *LINES.0.lock().unwrap());
-        lines.into_iter().filter(|(who, _)| *who == ours).map(|(_, line)| line).collect::<Vec<_>>()
+        lines_of(ours).split_off(before)
     };
     assert!(open(0).is_empty());
     assert!(open(4096).is_empty());

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a placement by timestamp, and a consumer that hashes each heap as placed.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod lines;
 pub mod rig;
 pub mod wire;
 
