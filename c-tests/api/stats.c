@@ -15,16 +15,19 @@ static const struct {
     FIELD(heaps), FIELD(incomplete_heaps_evicted), FIELD(incomplete_heaps_flushed), FIELD(packets), FIELD(batches),
     FIELD(worker_blocked), FIELD(max_batch), FIELD(single_packet_heaps), FIELD(search_dist), FIELD(complete_heaps),
     FIELD(too_old_heaps), FIELD(rejected_heaps), FIELD(place_out_of_bounds_heaps), FIELD(jump_rejected_heaps),
-    FIELD(after_stop_heaps), FIELD(heaps_lost_start), FIELD(packets_delivered), FIELD(packets_incomplete),
+    FIELD(after_stop_heaps), FIELD(no_memory_heaps), FIELD(too_many_items_heaps), FIELD(heap_too_large_heaps),
+    FIELD(overflow_newest_heaps), FIELD(heaps_lost_start), FIELD(packets_delivered), FIELD(packets_incomplete),
     FIELD(packets_control), FIELD(packets_pending), FIELD(truncated), FIELD(malformed_too_short),
     FIELD(malformed_bad_magic), FIELD(malformed_bad_version), FIELD(malformed_bad_widths),
     FIELD(malformed_items_overflow), FIELD(malformed_no_heap_cnt), FIELD(malformed_no_payload_offset),
     FIELD(malformed_no_payload_length), FIELD(malformed_payload_overflow), FIELD(malformed_heap_overflow),
-    FIELD(malformed_item_beyond_heap), FIELD(heap_too_large), FIELD(no_heap_length), FIELD(out_of_order), FIELD(duplicate),
-    FIELD(overlap),
-    FIELD(inconsistent), FIELD(too_fragmented), FIELD(too_old), FIELD(place_rejected), FIELD(place_out_of_bounds),
-    FIELD(jump_rejected), FIELD(after_stop), FIELD(fragment), FIELD(not_udp), FIELD(kernel_drops),
-    FIELD(bytes_delivered), FIELD(chunks_ready), FIELD(chunks_undelivered), FIELD(heaps_undelivered),
+    FIELD(malformed_item_beyond_heap), FIELD(heap_too_large), FIELD(no_heap_length), FIELD(out_of_order),
+    FIELD(duplicate), FIELD(overlap), FIELD(inconsistent), FIELD(too_fragmented), FIELD(too_old),
+    FIELD(place_rejected), FIELD(place_out_of_bounds), FIELD(jump_rejected), FIELD(no_memory),
+    FIELD(too_many_items), FIELD(overflow_newest), FIELD(source_rejected), FIELD(after_stop), FIELD(fragment),
+    FIELD(not_udp), FIELD(kernel_drops), FIELD(bytes_delivered), FIELD(chunks_ready), FIELD(chunks_undelivered),
+    FIELD(heaps_undelivered), FIELD(heaps_ready), FIELD(overflow_oldest_heaps), FIELD(connections),
+    FIELD(bytes_skipped),
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0] };
@@ -79,7 +82,8 @@ static void check_ledger(const aq_recv_stats *s)
              s->packets_delivered + s->packets_incomplete + s->packets_control + s->packets_pending + discards);
     CHECK_EQ(s->heaps, s->complete_heaps + s->incomplete_heaps_evicted + s->incomplete_heaps_flushed + s->too_old_heaps +
                            s->rejected_heaps + s->place_out_of_bounds_heaps + s->jump_rejected_heaps +
-                           s->after_stop_heaps);
+                           s->after_stop_heaps + s->no_memory_heaps + s->too_many_items_heaps +
+                           s->heap_too_large_heaps + s->overflow_newest_heaps);
     CHECK_EQ(s->ledger_closed, 1);
 }
 

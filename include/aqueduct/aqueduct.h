@@ -863,6 +863,7 @@ aq_status aq_chunk_ring_free(aq_chunk_ring *ring);
  *         + all discards, from truncated to not_udp
  * heaps   = complete_heaps + incomplete_heaps_evicted + incomplete_heaps_flushed
  *         + too_old_heaps + rejected_heaps + place_out_of_bounds_heaps + jump_rejected_heaps + after_stop_heaps
+ *         + no_memory_heaps + too_many_items_heaps + heap_too_large_heaps + overflow_newest_heaps
  * ```
  *
  * Both hold in every snapshot; packets_pending is 0 once the stream has ended. Counters only grow; they are published
@@ -905,6 +906,14 @@ typedef struct aq_recv_stats {
     uint64_t jump_rejected_heaps;
     /** Heaps that came when there was no longer anywhere to put them: the rings had been stopped. */
     uint64_t after_stop_heaps;
+    /** Heaps for which there was no memory: the allocator had none, or `max_heap_memory` was reached. */
+    uint64_t no_memory_heaps;
+    /** Heaps with more than `max_items` items. */
+    uint64_t too_many_items_heaps;
+    /** Heaps that grew beyond `max_heap_size` without having told their length. */
+    uint64_t heap_too_large_heaps;
+    /** Complete heaps dropped because the ring was full, where the overflow policy is to drop the newest. */
+    uint64_t overflow_newest_heaps;
     /**
      * Heaps of which packets came without their beginning (in-order mode): it was lost, or the heap had been given up
      * before. Beside the ledger.
@@ -942,7 +951,7 @@ typedef struct aq_recv_stats {
     uint64_t malformed_heap_overflow;
     /** An item beyond the heap's length. */
     uint64_t malformed_item_beyond_heap;
-    /** A heap longer than `max_heap_size`. */
+    /** Of a heap longer than `max_heap_size`. */
     uint64_t heap_too_large;
     /** No heap length, where `allow_unsized_heaps` is off. */
     uint64_t no_heap_length;
@@ -964,13 +973,24 @@ typedef struct aq_recv_stats {
     uint64_t place_out_of_bounds;
     /** Packets of `jump_rejected_heaps`. */
     uint64_t jump_rejected;
+    /** Packets of `no_memory_heaps`. */
+    uint64_t no_memory;
+    /** Packets of `too_many_items_heaps`. */
+    uint64_t too_many_items;
+    /** Packets of `overflow_newest_heaps`. */
+    uint64_t overflow_newest;
+    /** Packets from a sender that is not in the reader's `source_filter`. */
+    uint64_t source_rejected;
     /** Packets that came too late for a stream that had ended. */
     uint64_t after_stop;
     /** Captured frames with a fragment of an IP packet. */
     uint64_t fragment;
     /** Captured frames that carry no UDP datagram, or one whose lengths contradict each other. */
     uint64_t not_udp;
-    /** Datagrams that the kernel dropped because nobody fetched them in time. */
+    /**
+     * Datagrams that the kernel dropped because nobody fetched them in time. The kernel counts a bunch that it had
+     * coalesced (GRO) as one: then this is how many bunches there were, at least.
+     */
     uint64_t kernel_drops;
     /** Bytes of payload in complete heaps. */
     uint64_t bytes_delivered;
@@ -978,8 +998,22 @@ typedef struct aq_recv_stats {
     uint64_t chunks_ready;
     /** Chunks with data that could not be given to the consumer at shutdown. */
     uint64_t chunks_undelivered;
-    /** Complete heaps in those chunks: they were received, but the consumer never saw them. */
+    /**
+     * Heaps that were received, but could not be given to the consumer at shutdown: complete ones in those chunks, or
+     * those for which the ring of heaps had no space left.
+     */
     uint64_t heaps_undelivered;
+    /**
+     * Heaps given to the consumer, one by one: put on the ring of heaps, or passed to the heap callback. With them are
+     * the incomplete ones, if the stream delivers such.
+     */
+    uint64_t heaps_ready;
+    /** Of `heaps_ready`, those taken out of the ring again, where the overflow policy is to drop the oldest. */
+    uint64_t overflow_oldest_heaps;
+    /** Connections accepted by TCP readers. */
+    uint64_t connections;
+    /** Bytes between packets that TCP readers skipped to find the next one. */
+    uint64_t bytes_skipped;
 } aq_recv_stats;
 
 /**

@@ -18,9 +18,9 @@ use super::window::{Step, Window};
 use crate::log::Limited;
 use crate::memory::CopyMethod;
 use crate::recv::stats::{Batch, Stat};
-use crate::recv::{Begin, Discard, EndReason, HeapHandler, StreamConfig};
+use crate::recv::{Begin, Discard, EndReason, HeapHandler, Progress, Room, StreamConfig};
 use crate::ring::{GetError, PutError};
-use crate::spead::Packet;
+use crate::spead::Header;
 
 /// Where a heap in progress goes. Its chunk may leave the window meanwhile.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl ChunkHandler {
             place: config.place,
             presence_payload_size: config.packet_presence_payload_size,
             stream_id: stream.stream_id,
-            copy: stream.copy,
+            copy: stream.copy.method,
             data,
             free,
             undelivered,
@@ -101,7 +101,7 @@ impl ChunkHandler {
 
     /// Asks the callback where the packet's heap goes.
     #[inline]
-    fn ask(&mut self, packet: &Packet<'_>, batch: &mut Batch) -> Placement {
+    fn ask(&mut self, packet: &Header<'_>, batch: &mut Batch) -> Placement {
         for (value, &id) in self.values.iter_mut().zip(&self.items) {
             // Immediate values have at most 56 bits.
             *value = packet.immediate(id).map_or(-1, |value| value as i64);
@@ -245,6 +245,21 @@ impl Limits {
     }
 }
 
+/// The flag in `present` that a packet sets, where packets have flags of their own.
+#[inline]
+fn packet_flag(presence_payload_size: usize, heap: &PlacedHeap, packet: &Header<'_>) -> Option<usize> {
+    match presence_payload_size {
+        0 => None,
+        // It has brought nothing that could be present, unless its heap has nothing to bring.
+        _ if packet.payload_length() == 0 && packet.heap_length() != Some(0) => None,
+        // Where a number would overflow it saturates: that is outside any chunk.
+        size => {
+            let offset = usize::try_from(packet.payload_offset()).unwrap_or(usize::MAX);
+            Some(heap.heap_index.saturating_add(offset / size))
+        }
+    }
+}
+
 impl HeapHandler for ChunkHandler {
     type Heap = PlacedHeap;
 
@@ -255,7 +270,7 @@ impl HeapHandler for ChunkHandler {
     }
 
     #[inline]
-    fn begin(&mut self, packet: &Packet<'_>, batch: &mut Batch) -> Begin<PlacedHeap> {
+    fn begin(&mut self, packet: &Header<'_>, batch: &mut Batch) -> Begin<PlacedHeap> {
         let placement = match self.pending.take() {
             Some(placement) => placement,
             None => {
@@ -301,48 +316,58 @@ impl HeapHandler for ChunkHandler {
     }
 
     #[inline]
-    fn write(&mut self, heap: &PlacedHeap, packet: &Packet<'_>, _: &mut Batch) -> Result<(), Discard> {
+    fn room(&mut self, heap: &mut PlacedHeap, packet: &Header<'_>) -> Result<Room, Discard> {
         let Some(chunk) = self.window.get_of(heap.generation, heap.chunk_id) else {
             return Err(Discard::TooOld);
         };
-        // Where the sum would overflow, it saturates: that is outside any chunk, which `write_by` refuses.
-        let payload_offset = usize::try_from(packet.payload_offset()).unwrap_or(usize::MAX);
-        let offset = heap.heap_offset.saturating_add(payload_offset);
-        let presence = match self.presence_payload_size {
-            0 => None,
-            // It has brought nothing that could be present, unless its heap has nothing to bring.
-            _ if packet.payload().is_empty() && packet.heap_length() != Some(0) => None,
-            size => Some(heap.heap_index.saturating_add(payload_offset / size)),
-        };
         // Nothing is written of a packet whose flag would lie outside.
-        let written = presence.is_none_or(|flag| flag < chunk.present.len())
-            && chunk.data.write_by(self.copy, offset, packet.payload())
-            && presence.is_none_or(|flag| chunk.present.write(flag, &[1]));
-        if !written {
-            // Only a heap that does not tell its length gets here: the others were checked when they began.
-            self.out_of_bounds_log.note(|| {
-                format!(
-                    "heap {} has payload at {payload_offset}, placed at {}",
-                    packet.heap_cnt(),
-                    heap.heap_offset
-                )
-            });
-            return Err(Discard::OutOfBounds);
+        let flag = packet_flag(self.presence_payload_size, heap, packet);
+        if flag.is_none_or(|flag| flag < chunk.present.len())
+            && let Some(size) = chunk.data.len().checked_sub(heap.heap_offset)
+            && packet.payload_offset() + packet.payload_length() <= size as u64
+        {
+            // SAFETY: heap_offset <= data.len(), as just seen.
+            let base = unsafe { chunk.data.start().add(heap.heap_offset) };
+            return Ok(Room { base, size });
+        }
+        // Only a heap that does not tell its length gets here: the others were checked when they began.
+        self.out_of_bounds_log.note(|| {
+            format!(
+                "heap {} has payload at {}, placed at {}",
+                packet.heap_cnt(),
+                packet.payload_offset(),
+                heap.heap_offset
+            )
+        });
+        Err(Discard::OutOfBounds)
+    }
+
+    #[inline]
+    fn wrote(&mut self, heap: &mut PlacedHeap, packet: &Header<'_>) -> Result<(), Discard> {
+        if let Some(flag) = packet_flag(self.presence_payload_size, heap, packet) {
+            let Some(chunk) = self.window.get_of(heap.generation, heap.chunk_id) else {
+                return Err(Discard::TooOld);
+            };
+            let written = chunk.present.write(flag, &[1]);
+            debug_assert!(written, "checked when room was made");
         }
         Ok(())
     }
 
     #[inline]
-    fn complete(&mut self, heap: PlacedHeap, _: &mut Batch) {
-        let Some(chunk) = self.window.get_of(heap.generation, heap.chunk_id) else { return };
+    fn complete(&mut self, heap: PlacedHeap, _: &Progress, _: &mut Batch) -> Result<(), Discard> {
+        let Some(chunk) = self.window.get_of(heap.generation, heap.chunk_id) else {
+            return Err(Discard::TooOld);
+        };
         chunk.complete += 1;
         if self.presence_payload_size == 0 {
             let written = chunk.present.write(heap.heap_index, &[1]);
             debug_assert!(written, "checked when the heap began");
         }
+        Ok(())
     }
 
-    fn incomplete(&mut self, _: PlacedHeap, _: &mut Batch) {
+    fn incomplete(&mut self, _: PlacedHeap, _: &Progress, _: &mut Batch) {
         // What came of it stays in the chunk; its flag stays 0.
     }
 

@@ -22,7 +22,7 @@ use crate::chunk::{AddFree, ChunkRingStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::CopyMethod;
 use crate::recv::stats::{CustomStat, Mode, Stat};
-use crate::recv::{EndReason, Stream, StreamConfig};
+use crate::recv::{Copier, EndReason, Stream, StreamConfig};
 
 /// A receiving stream.
 pub struct aq_recv_stream {
@@ -166,18 +166,22 @@ pub(super) unsafe fn stream_config(config: *const aq_recv_stream_config) -> Resu
         allow_unsized_heaps: flag(c.allow_unsized_heaps, "allow_unsized_heaps")?,
         stop_on_stop_item: flag(c.stop_on_stop_item, "stop_on_stop_item")?,
         explicit_start: flag(c.explicit_start, "explicit_start")?,
-        copy: match c.memcpy {
-            AQ_MEMCPY_STD => CopyMethod::Std,
-            AQ_MEMCPY_NONTEMPORAL => CopyMethod::NonTemporal,
-            other => {
-                let rule = "memcpy must be AQ_MEMCPY_STD or AQ_MEMCPY_NONTEMPORAL";
-                return Err(Error::invalid(format!("{rule} (got {other})")));
-            }
-        },
+        copy: Copier { method: copy_method(c.memcpy)?, user: None },
         custom_stats,
     };
     config.check()?;
     Ok(config)
+}
+
+fn copy_method(value: i32) -> Result<CopyMethod> {
+    match value {
+        AQ_MEMCPY_STD => Ok(CopyMethod::Std),
+        AQ_MEMCPY_NONTEMPORAL => Ok(CopyMethod::NonTemporal),
+        _ => {
+            let rule = "memcpy must be AQ_MEMCPY_STD or AQ_MEMCPY_NONTEMPORAL";
+            Err(Error::invalid(format!("{rule} (got {value})")))
+        }
+    }
 }
 
 fn mode(value: i32, name: &str) -> Result<Mode> {

@@ -7,6 +7,7 @@
 //!         + all discards, from truncated to not_udp
 //! heaps   = complete_heaps + incomplete_heaps_evicted + incomplete_heaps_flushed
 //!         + too_old_heaps + rejected_heaps + place_out_of_bounds_heaps + jump_rejected_heaps + after_stop_heaps
+//!         + no_memory_heaps + too_many_items_heaps + heap_too_large_heaps + overflow_newest_heaps
 //! ```
 //!
 //! Both hold in every snapshot; packets_pending is 0 once the stream has ended. Counters only grow; they are published
@@ -55,6 +56,14 @@ pub struct aq_recv_stats {
     pub jump_rejected_heaps: u64,
     /// Heaps that came when there was no longer anywhere to put them: the rings had been stopped.
     pub after_stop_heaps: u64,
+    /// Heaps for which there was no memory: the allocator had none, or `max_heap_memory` was reached.
+    pub no_memory_heaps: u64,
+    /// Heaps with more than `max_items` items.
+    pub too_many_items_heaps: u64,
+    /// Heaps that grew beyond `max_heap_size` without having told their length.
+    pub heap_too_large_heaps: u64,
+    /// Complete heaps dropped because the ring was full, where the overflow policy is to drop the newest.
+    pub overflow_newest_heaps: u64,
     /// Heaps of which packets came without their beginning (in-order mode): it was lost, or the heap had been given up
     /// before. Beside the ledger.
     pub heaps_lost_start: u64,
@@ -90,7 +99,7 @@ pub struct aq_recv_stats {
     pub malformed_heap_overflow: u64,
     /// An item beyond the heap's length.
     pub malformed_item_beyond_heap: u64,
-    /// A heap longer than `max_heap_size`.
+    /// Of a heap longer than `max_heap_size`.
     pub heap_too_large: u64,
     /// No heap length, where `allow_unsized_heaps` is off.
     pub no_heap_length: u64,
@@ -112,13 +121,22 @@ pub struct aq_recv_stats {
     pub place_out_of_bounds: u64,
     /// Packets of `jump_rejected_heaps`.
     pub jump_rejected: u64,
+    /// Packets of `no_memory_heaps`.
+    pub no_memory: u64,
+    /// Packets of `too_many_items_heaps`.
+    pub too_many_items: u64,
+    /// Packets of `overflow_newest_heaps`.
+    pub overflow_newest: u64,
+    /// Packets from a sender that is not in the reader's `source_filter`.
+    pub source_rejected: u64,
     /// Packets that came too late for a stream that had ended.
     pub after_stop: u64,
     /// Captured frames with a fragment of an IP packet.
     pub fragment: u64,
     /// Captured frames that carry no UDP datagram, or one whose lengths contradict each other.
     pub not_udp: u64,
-    /// Datagrams that the kernel dropped because nobody fetched them in time.
+    /// Datagrams that the kernel dropped because nobody fetched them in time. The kernel counts a bunch that it had
+    /// coalesced (GRO) as one: then this is how many bunches there were, at least.
     pub kernel_drops: u64,
     /// Bytes of payload in complete heaps.
     pub bytes_delivered: u64,
@@ -126,14 +144,24 @@ pub struct aq_recv_stats {
     pub chunks_ready: u64,
     /// Chunks with data that could not be given to the consumer at shutdown.
     pub chunks_undelivered: u64,
-    /// Complete heaps in those chunks: they were received, but the consumer never saw them.
+    /// Heaps that were received, but could not be given to the consumer at shutdown: complete ones in those chunks, or
+    /// those for which the ring of heaps had no space left.
     pub heaps_undelivered: u64,
+    /// Heaps given to the consumer, one by one: put on the ring of heaps, or passed to the heap callback. With them are
+    /// the incomplete ones, if the stream delivers such.
+    pub heaps_ready: u64,
+    /// Of `heaps_ready`, those taken out of the ring again, where the overflow policy is to drop the oldest.
+    pub overflow_oldest_heaps: u64,
+    /// Connections accepted by TCP readers.
+    pub connections: u64,
+    /// Bytes between packets that TCP readers skipped to find the next one.
+    pub bytes_skipped: u64,
 }
 
 // SAFETY: a usize and u64s.
 unsafe impl SizedStruct for aq_recv_stats {
     const NAME: &'static str = "aq_recv_stats";
-    const FIRST_SIZE: usize = 8 * 53;
+    const FIRST_SIZE: usize = 8 * 65;
     const DEFAULT: Self = Self {
         struct_size: 0,
         ledger_closed: 0,
@@ -152,6 +180,10 @@ unsafe impl SizedStruct for aq_recv_stats {
         place_out_of_bounds_heaps: 0,
         jump_rejected_heaps: 0,
         after_stop_heaps: 0,
+        no_memory_heaps: 0,
+        too_many_items_heaps: 0,
+        heap_too_large_heaps: 0,
+        overflow_newest_heaps: 0,
         heaps_lost_start: 0,
         packets_delivered: 0,
         packets_incomplete: 0,
@@ -180,6 +212,10 @@ unsafe impl SizedStruct for aq_recv_stats {
         place_rejected: 0,
         place_out_of_bounds: 0,
         jump_rejected: 0,
+        no_memory: 0,
+        too_many_items: 0,
+        overflow_newest: 0,
+        source_rejected: 0,
         after_stop: 0,
         fragment: 0,
         not_udp: 0,
@@ -188,6 +224,10 @@ unsafe impl SizedStruct for aq_recv_stats {
         chunks_ready: 0,
         chunks_undelivered: 0,
         heaps_undelivered: 0,
+        heaps_ready: 0,
+        overflow_oldest_heaps: 0,
+        connections: 0,
+        bytes_skipped: 0,
     };
 }
 
@@ -211,6 +251,10 @@ impl From<&Snapshot> for aq_recv_stats {
             place_out_of_bounds_heaps: s[Stat::OutOfBoundsHeaps],
             jump_rejected_heaps: s[Stat::JumpRejectedHeaps],
             after_stop_heaps: s[Stat::AfterStopHeaps],
+            no_memory_heaps: s[Stat::NoMemoryHeaps],
+            too_many_items_heaps: s[Stat::TooManyItemsHeaps],
+            heap_too_large_heaps: s[Stat::TooLargeHeaps],
+            overflow_newest_heaps: s[Stat::OverflowNewestHeaps],
             heaps_lost_start: s[Stat::HeapsLostStart],
             packets_delivered: s[Stat::PacketsDelivered],
             packets_incomplete: s[Stat::PacketsIncomplete],
@@ -239,6 +283,10 @@ impl From<&Snapshot> for aq_recv_stats {
             place_rejected: s[Stat::PacketsRejected],
             place_out_of_bounds: s[Stat::PacketsOutOfBounds],
             jump_rejected: s[Stat::PacketsJumpRejected],
+            no_memory: s[Stat::PacketsNoMemory],
+            too_many_items: s[Stat::PacketsTooManyItems],
+            overflow_newest: s[Stat::PacketsOverflowNewest],
+            source_rejected: s[Stat::SourceRejected],
             after_stop: s[Stat::PacketsAfterStop],
             fragment: s[Stat::Fragment],
             not_udp: s[Stat::NotUdp],
@@ -247,6 +295,10 @@ impl From<&Snapshot> for aq_recv_stats {
             chunks_ready: s[Stat::ChunksReady],
             chunks_undelivered: s[Stat::ChunksUndelivered],
             heaps_undelivered: s[Stat::HeapsUndelivered],
+            heaps_ready: s[Stat::HeapsReady],
+            overflow_oldest_heaps: s[Stat::OverflowOldestHeaps],
+            connections: s[Stat::Connections],
+            bytes_skipped: s[Stat::BytesSkipped],
         }
     }
 }

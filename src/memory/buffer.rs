@@ -39,6 +39,11 @@ impl Buffer {
         self.start.as_ptr()
     }
 
+    /// The first byte, which is never at NULL.
+    pub fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
     /// How many bytes there are.
     pub fn len(&self) -> usize {
         self.len

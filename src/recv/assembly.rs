@@ -9,120 +9,20 @@
 //! [`Reader`]: super::reader::Reader
 
 use std::collections::VecDeque;
-use std::task::Waker;
 
 use super::config::StreamConfig;
+use super::copy::{Copier, Room};
 use super::end::EndReason;
-use super::heaps::{Found, Partial, Table};
+use super::handler::{Begin, Discard, HeapHandler};
+use super::heaps::{Found, Partial, Progress, Table};
+use super::sink::{Arrival, Flow, Opened, Opening, PacketSink, Ticket};
 use super::stats::{Batch, Stat};
 use crate::log::Limited;
-use crate::spead::{Malformed, Packet};
+use crate::spead::{Header, Malformed, Packet};
 
 /// Heaps without a beginning that are remembered at the most: they are searched one by one, for packets that may be
 /// anyone's.
 const LOST_STARTS_LIMIT: usize = 1024;
-
-/// What became of a packet that a reader offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Flow {
-    /// It has been counted, and used if it was of use.
-    Taken,
-    /// The stream must wait for its consumer: offer the same packet again later. Nothing has been counted.
-    Blocked,
-    /// The stream has ended before this packet, which has not been counted.
-    Ended,
-}
-
-/// Where readers put packets.
-pub trait PacketSink {
-    /// A datagram, which should be one packet.
-    fn packet(&mut self, data: &[u8]) -> Flow;
-    /// A packet that the reader has parsed already.
-    fn parsed(&mut self, packet: &Packet<'_>) -> Flow;
-    /// Counts a malformed packet; `data` is what there is of it.
-    fn malformed(&mut self, kind: Malformed, data: &[u8]);
-    /// Counts a packet that the reader itself has to discard.
-    fn discard(&mut self, reason: Stat);
-    /// Counts datagrams that the kernel dropped.
-    fn kernel_drops(&mut self, count: u64);
-    /// True when the stream takes no more packets.
-    fn ended(&self) -> bool;
-}
-
-/// Why a whole heap is discarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Discard {
-    /// It belongs to a chunk that has left the window.
-    TooOld,
-    /// The place callback refused it.
-    Rejected,
-    /// The place callback put it outside its chunk.
-    OutOfBounds,
-    /// It is too far ahead to be believed.
-    JumpRejected,
-    /// The rings have been stopped.
-    AfterStop,
-}
-
-impl Discard {
-    /// The count of such heaps.
-    pub const fn heaps(self) -> Stat {
-        match self {
-            Self::TooOld => Stat::TooOldHeaps,
-            Self::Rejected => Stat::RejectedHeaps,
-            Self::OutOfBounds => Stat::OutOfBoundsHeaps,
-            Self::JumpRejected => Stat::JumpRejectedHeaps,
-            Self::AfterStop => Stat::AfterStopHeaps,
-        }
-    }
-
-    /// The count of their packets.
-    pub const fn packets(self) -> Stat {
-        match self {
-            Self::TooOld => Stat::PacketsTooOld,
-            Self::Rejected => Stat::PacketsRejected,
-            Self::OutOfBounds => Stat::PacketsOutOfBounds,
-            Self::JumpRejected => Stat::PacketsJumpRejected,
-            Self::AfterStop => Stat::PacketsAfterStop,
-        }
-    }
-}
-
-/// How a heap begins.
-#[derive(Debug)]
-pub enum Begin<T> {
-    /// Its payload has a place.
-    Placed(T),
-    /// It has none; its packets are only counted.
-    Discarded(Discard),
-    /// It may get one later: the same packet is to be offered again. The waker has been left where the change comes from.
-    Blocked,
-}
-
-/// The consumer of heaps. It is called by the stream's worker only.
-pub trait HeapHandler: Send {
-    /// What it keeps about a heap in progress.
-    type Heap: Send;
-
-    /// The waker to leave wherever it has to wait.
-    fn attach(&mut self, waker: &Waker);
-    /// A heap's first packet has come.
-    fn begin(&mut self, packet: &Packet<'_>, batch: &mut Batch) -> Begin<Self::Heap>;
-    /// Payload of a heap that was begun. An error discards the heap, as its memory may be gone.
-    fn write(&mut self, heap: &Self::Heap, packet: &Packet<'_>, batch: &mut Batch) -> Result<(), Discard>;
-    /// All of a heap's payload has been written, this very moment.
-    fn complete(&mut self, heap: Self::Heap, batch: &mut Batch);
-    /// A heap was given up.
-    fn incomplete(&mut self, heap: Self::Heap, batch: &mut Batch);
-
-    /// The consumer takes nothing more: the stream ends.
-    fn is_closed(&self) -> bool;
-    /// No more packets will come; hand out what is there. False if it must wait; then it is called again after a wake-up.
-    fn flush(&mut self, batch: &mut Batch) -> bool;
-    /// Gives up what could not be handed out and lets go of the consumer.
-    fn close(&mut self, reason: &EndReason, batch: &mut Batch);
-}
 
 /// What the table keeps about a heap: the handler's state, or why the heap is discarded.
 type Fate<T> = Result<T, Discard>;
@@ -131,7 +31,10 @@ type Fate<T> = Result<T, Discard>;
 pub struct Assembler<H: HeapHandler> {
     handler: H,
     table: Table<Fate<H::Heap>>,
+    /// Heaps of one packet whose payload is being read into its place.
+    opened: Vec<Option<H::Heap>>,
     batch: Batch,
+    copier: Copier,
     allow_out_of_order: bool,
     allow_unsized_heaps: bool,
     max_heap_size: u64,
@@ -144,6 +47,13 @@ pub struct Assembler<H: HeapHandler> {
     end: Option<EndReason>,
     malformed_log: Limited,
     truncated_log: Limited,
+    discard_log: Limited,
+}
+
+/// A packet that has passed the checks that need no heap.
+enum Kind {
+    Whole,
+    Part,
 }
 
 impl<H: HeapHandler> Assembler<H> {
@@ -152,7 +62,9 @@ impl<H: HeapHandler> Assembler<H> {
         Self {
             handler,
             table: Table::new(config.max_heaps, config.substreams),
+            opened: Vec::new(),
             batch,
+            copier: config.copy.clone(),
             allow_out_of_order: config.allow_out_of_order,
             allow_unsized_heaps: config.allow_unsized_heaps,
             max_heap_size: config.max_heap_size,
@@ -163,6 +75,7 @@ impl<H: HeapHandler> Assembler<H> {
             end: None,
             malformed_log: Limited::new("malformed packets"),
             truncated_log: Limited::new("truncated packets"),
+            discard_log: Limited::new("heaps for which there was no room"),
         }
     }
 
@@ -184,6 +97,7 @@ impl<H: HeapHandler> Assembler<H> {
 
     /// Gives up the heaps in progress and hands out what is there. False if it must wait for the consumer.
     pub fn flush(&mut self) -> bool {
+        self.opened.clear();
         for heap in self.table.drain() {
             self.give_up(heap, Stat::IncompleteHeapsFlushed);
         }
@@ -195,6 +109,7 @@ impl<H: HeapHandler> Assembler<H> {
         self.handler.close(reason, &mut self.batch);
         self.malformed_log.summarise();
         self.truncated_log.summarise();
+        self.discard_log.summarise();
     }
 
     fn count(&mut self, stat: Stat) -> Flow {
@@ -209,34 +124,83 @@ impl<H: HeapHandler> Assembler<H> {
         if self.handler.is_closed() {
             self.end.get_or_insert(EndReason::RingStopped);
         }
+        if let Discard::NoMemory | Discard::TooManyItems | Discard::TooLarge = discard {
+            self.discard_log.note(|| discard.heaps().name().into());
+        }
     }
 
     fn give_up(&mut self, heap: Partial<Fate<H::Heap>>, why: Stat) {
-        self.pending -= heap.packets;
+        let packets = heap.progress.packets();
+        self.pending -= packets;
         match heap.state {
             Ok(state) => {
                 self.batch[Stat::Heaps] += 1;
                 self.batch[why] += 1;
-                self.batch[Stat::PacketsIncomplete] += heap.packets;
-                self.handler.incomplete(state, &mut self.batch);
+                self.batch[Stat::PacketsIncomplete] += packets;
+                self.handler.incomplete(state, &heap.progress, &mut self.batch);
             }
-            Err(discard) => self.batch[discard.packets()] += heap.packets,
+            Err(discard) => self.batch[discard.packets()] += packets,
+        }
+    }
+
+    /// Everything that can be said of a packet without its heap. An error is the answer to the reader.
+    #[inline]
+    fn judge(&mut self, packet: &Header<'_>) -> Result<Kind, Flow> {
+        if self.end.is_some() {
+            return Err(Flow::Ended);
+        }
+        if self.stop_on_stop_item && packet.is_stop() {
+            self.end = Some(EndReason::StopItem);
+            return Err(self.count(Stat::PacketsControl));
+        }
+        if !self.handler.is_ready(&mut self.batch) {
+            return Err(if self.handler.is_closed() {
+                self.end.get_or_insert(EndReason::RingStopped);
+                Flow::Ended
+            } else {
+                Flow::Blocked
+            });
+        }
+        // What is known of the heap's length: a checked packet's offset has at most 56 bits, so the sum cannot overflow.
+        let length = packet.heap_length().unwrap_or(packet.payload_offset() + packet.payload_length());
+        if length > self.max_heap_size {
+            return Err(self.count(Stat::HeapTooLarge));
+        }
+        match packet.heap_length() {
+            Some(_) if packet.is_whole_heap() => Ok(Kind::Whole),
+            None if !self.allow_unsized_heaps => Err(self.count(Stat::Unsized)),
+            _ => Ok(Kind::Part),
         }
     }
 
     /// A heap in one packet: no table, no state.
     #[inline]
     fn whole(&mut self, packet: &Packet<'_>) -> Flow {
-        let written = match self.handler.begin(packet, &mut self.batch) {
+        let mut heap = match self.handler.begin(packet, &mut self.batch) {
             Begin::Blocked => return Flow::Blocked,
-            Begin::Discarded(discard) => Err(discard),
-            Begin::Placed(heap) => self.handler.write(&heap, packet, &mut self.batch).map(|()| heap),
+            Begin::Discarded(discard) => return self.end_whole(packet, Err(discard)),
+            Begin::Placed(heap) => heap,
         };
+        let written = match self.handler.room(&mut heap, packet) {
+            Ok(room) => {
+                // SAFETY: the room was made for this packet, just now.
+                unsafe { self.copier.copy(room, packet) };
+                self.handler.wrote(&mut heap, packet)
+            }
+            Err(discard) => Err(discard),
+        };
+        self.end_whole(packet, written.map(|()| heap))
+    }
+
+    /// The end of a heap in one packet.
+    #[inline]
+    fn end_whole(&mut self, packet: &Header<'_>, heap: Fate<H::Heap>) -> Flow {
         self.batch[Stat::SinglePacketHeaps] += 1;
-        match written {
-            Ok(heap) => {
-                self.handler.complete(heap, &mut self.batch);
-                self.count_complete_heap(packet.payload().len() as u64);
+        let done =
+            heap.and_then(|heap| self.handler.complete(heap, &Progress::whole(packet), &mut self.batch));
+        match done {
+            Ok(()) => {
+                self.count_complete_heap(packet.payload_length());
                 self.count(Stat::PacketsDelivered)
             }
             Err(discard) => {
@@ -253,34 +217,35 @@ impl<H: HeapHandler> Assembler<H> {
         self.batch[Stat::BytesDelivered] += bytes;
     }
 
-    /// A packet of a heap that has more.
-    fn part(&mut self, packet: &Packet<'_>) -> Flow {
+    /// Where in the table the heap of a packet is that has more packets. It is begun if it is new. An error is the
+    /// answer to the reader.
+    #[inline]
+    fn locate(&mut self, packet: &Header<'_>) -> Result<usize, Flow> {
         match self.table.find(packet.heap_cnt(), &mut self.batch[Stat::SearchDist]) {
-            Found::Live(place) => self.join(place, packet),
-            Found::Done => self.count(Stat::Duplicate),
+            Found::Live(place) => Ok(place),
+            Found::Done => Err(self.count(Stat::Duplicate)),
             Found::Unknown => self.start(packet),
         }
     }
 
-    fn start(&mut self, packet: &Packet<'_>) -> Flow {
+    fn start(&mut self, packet: &Header<'_>) -> Result<usize, Flow> {
         let heap_cnt = packet.heap_cnt();
         if !self.allow_out_of_order && packet.payload_offset() != 0 {
             self.note_lost_start(heap_cnt);
-            return self.count(Stat::OutOfOrder);
+            return Err(self.count(Stat::OutOfOrder));
         }
         if let Some(evicted) = self.table.make_room(heap_cnt) {
             self.give_up(evicted, Stat::IncompleteHeapsEvicted);
         }
         let fate = match self.handler.begin(packet, &mut self.batch) {
-            Begin::Blocked => return Flow::Blocked,
+            Begin::Blocked => return Err(Flow::Blocked),
             Begin::Placed(heap) => Ok(heap),
             Begin::Discarded(discard) => {
                 self.count_discarded_heap(discard);
                 Err(discard)
             }
         };
-        let place = self.table.insert(heap_cnt, Partial::new(packet, self.allow_out_of_order, fate));
-        self.join(place, packet)
+        Ok(self.table.insert(heap_cnt, Partial::new(packet, self.allow_out_of_order, fate)))
     }
 
     fn note_lost_start(&mut self, heap_cnt: u64) {
@@ -293,37 +258,125 @@ impl<H: HeapHandler> Assembler<H> {
         }
     }
 
-    fn join(&mut self, place: usize, packet: &Packet<'_>) -> Flow {
+    /// A packet of a heap that has more.
+    #[inline]
+    fn part(&mut self, packet: &Packet<'_>) -> Flow {
+        let place = match self.locate(packet) {
+            Ok(place) => place,
+            Err(flow) => return flow,
+        };
         let Some(heap) = self.table.get(place) else { return self.count(Stat::Inconsistent) };
-        if let Err(reason) = heap.accept(packet) {
+        if let Err(reason) = heap.progress.accept(packet) {
             return self.count(reason);
         }
+        let mut written = Ok(());
+        if let Ok(state) = &mut heap.state {
+            written = self.handler.room(state, packet).and_then(|room| {
+                // SAFETY: the room was made for this packet, just now.
+                unsafe { self.copier.copy(room, packet) };
+                self.handler.wrote(state, packet)
+            });
+        }
+        self.accepted(place, written)
+    }
+
+    /// A packet of the heap at `place` has been accepted; was it written?
+    #[inline]
+    fn accepted(&mut self, place: usize, written: Result<(), Discard>) -> Flow {
         self.pending += 1;
         self.batch[Stat::Packets] += 1;
-        let mut discarded = None;
-        if let Ok(state) = &heap.state
-            && let Err(discard) = self.handler.write(state, packet, &mut self.batch)
-        {
-            heap.state = Err(discard);
-            discarded = Some(discard);
-        }
-        let complete = heap.is_complete();
-        if let Some(discard) = discarded {
+        if let Err(discard) = written {
+            if let Some(heap) = self.table.get(place) {
+                heap.state = Err(discard);
+            }
             self.count_discarded_heap(discard);
         }
-        if complete && let Some(heap) = self.table.complete(place) {
-            self.pending -= heap.packets;
-            let bytes = heap.received();
-            match heap.state {
+        if self.table.get(place).is_some_and(|heap| heap.progress.is_complete())
+            && let Some(heap) = self.table.complete(place)
+        {
+            let packets = heap.progress.packets();
+            self.pending -= packets;
+            let done = match heap.state {
                 Ok(state) => {
-                    self.handler.complete(state, &mut self.batch);
-                    self.count_complete_heap(bytes);
-                    self.batch[Stat::PacketsDelivered] += heap.packets;
+                    let done = self.handler.complete(state, &heap.progress, &mut self.batch);
+                    if let Err(discard) = done {
+                        self.count_discarded_heap(discard);
+                    }
+                    done
                 }
-                Err(discard) => self.batch[discard.packets()] += heap.packets,
+                Err(discard) => Err(discard),
+            };
+            match done {
+                Ok(()) => {
+                    self.count_complete_heap(heap.progress.received());
+                    self.batch[Stat::PacketsDelivered] += packets;
+                }
+                Err(discard) => self.batch[discard.packets()] += packets,
             }
         }
         Flow::Taken
+    }
+
+    fn open_whole(&mut self, header: &Header<'_>) -> Opening {
+        let heap = match self.handler.begin(header, &mut self.batch) {
+            Begin::Blocked => return Opening::Blocked,
+            Begin::Discarded(discard) => {
+                let _ = self.end_whole(header, Err(discard));
+                return Opening::Skip;
+            }
+            Begin::Placed(heap) => heap,
+        };
+        let free = self.opened.iter().position(Option::is_none);
+        let number = free.unwrap_or_else(|| {
+            self.opened.push(None);
+            self.opened.len() - 1
+        });
+        self.opened[number] = Some(heap);
+        Opening::Open(Ticket(Opened::Whole(number)))
+    }
+
+    fn open_part(&mut self, header: &Header<'_>) -> Opening {
+        let place = match self.locate(header) {
+            Ok(place) => place,
+            Err(flow) => return flow.into(),
+        };
+        let Some(heap) = self.table.get(place) else { return self.count(Stat::Inconsistent).into() };
+        let checked = match heap.state {
+            Ok(_) => heap.progress.check(header),
+            Err(_) => heap.progress.accept(header),
+        };
+        match (checked, &heap.state) {
+            (Err(reason), _) => self.count(reason).into(),
+            (Ok(()), Ok(_)) => Opening::Open(Ticket(Opened::Part { place, serial: heap.serial })),
+            (Ok(()), Err(_)) => self.accepted(place, Ok(())).into(),
+        }
+    }
+
+    fn close_part(&mut self, place: usize, serial: u64, header: &Header<'_>) -> Flow {
+        if self.table.get(place).is_none_or(|heap| heap.serial != serial) {
+            // Its heap was given up, or completed by others, while the payload was on its way.
+            let completed = matches!(self.table.find(header.heap_cnt(), &mut 0), Found::Done);
+            return self.count(if completed { Stat::Duplicate } else { Stat::PacketsIncomplete });
+        }
+        let Some(heap) = self.table.get(place) else { return self.count(Stat::Inconsistent) };
+        if let Err(reason) = heap.progress.accept(header) {
+            return self.count(reason);
+        }
+        let written = match &mut heap.state {
+            Ok(state) => self.handler.wrote(state, header),
+            Err(_) => Ok(()),
+        };
+        self.accepted(place, written)
+    }
+}
+
+impl From<Flow> for Opening {
+    fn from(flow: Flow) -> Self {
+        match flow {
+            Flow::Taken => Self::Skip,
+            Flow::Blocked => Self::Blocked,
+            Flow::Ended => Self::Ended,
+        }
     }
 }
 
@@ -339,24 +392,73 @@ impl<H: HeapHandler> PacketSink for Assembler<H> {
     }
 
     fn parsed(&mut self, packet: &Packet<'_>) -> Flow {
-        if self.end.is_some() {
-            return Flow::Ended;
+        match self.judge(packet) {
+            Ok(Kind::Whole) => self.whole(packet),
+            Ok(Kind::Part) => self.part(packet),
+            Err(flow) => flow,
         }
-        if self.stop_on_stop_item && packet.is_stop() {
-            self.end = Some(EndReason::StopItem);
-            return self.count(Stat::PacketsControl);
+    }
+
+    fn open(&mut self, header: &Header<'_>) -> Opening {
+        if self.copier.user.is_some() && self.end.is_none() {
+            return Opening::Gather;
         }
-        let payload_length = packet.payload().len() as u64;
-        // What is known of the heap's length: a checked packet's offset has at most 56 bits, so the sum cannot overflow.
-        let length = packet.heap_length().unwrap_or(packet.payload_offset() + payload_length);
-        if length > self.max_heap_size {
-            return self.count(Stat::HeapTooLarge);
+        match self.judge(header) {
+            Ok(Kind::Whole) => self.open_whole(header),
+            Ok(Kind::Part) => self.open_part(header),
+            Err(flow) => flow.into(),
         }
-        match packet.heap_length() {
-            Some(length) if length == payload_length => self.whole(packet),
-            None if !self.allow_unsized_heaps => self.count(Stat::Unsized),
-            _ => self.part(packet),
+    }
+
+    fn room(&mut self, ticket: &Ticket, header: &Header<'_>) -> Option<Room> {
+        match ticket.0 {
+            Opened::Whole(number) => {
+                let heap = self.opened.get_mut(number)?.as_mut()?;
+                self.handler.room(heap, header).ok()
+            }
+            Opened::Part { place, serial } => {
+                let heap = self.table.get(place).filter(|heap| heap.serial == serial)?;
+                let state = heap.state.as_mut().ok()?;
+                match self.handler.room(state, header) {
+                    Ok(room) => Some(room),
+                    Err(discard) => {
+                        heap.state = Err(discard);
+                        self.count_discarded_heap(discard);
+                        None
+                    }
+                }
+            }
         }
+    }
+
+    fn close(&mut self, ticket: Ticket, header: &Header<'_>) {
+        let _ = match ticket.0 {
+            Opened::Part { place, serial } => self.close_part(place, serial, header),
+            Opened::Whole(number) => match self.opened.get_mut(number).and_then(Option::take) {
+                Some(mut heap) => {
+                    // A chunk may have left its window while the payload was on its way.
+                    let written = self
+                        .handler
+                        .room(&mut heap, header)
+                        .and_then(|_| self.handler.wrote(&mut heap, header));
+                    self.end_whole(header, written.map(|()| heap))
+                }
+                None => self.count(Stat::PacketsAfterStop),
+            },
+        };
+    }
+
+    fn abandon(&mut self, ticket: Ticket) {
+        if let Opened::Whole(number) = ticket.0
+            && let Some(heap) = self.opened.get_mut(number)
+        {
+            *heap = None;
+        }
+        self.discard(Stat::Truncated);
+    }
+
+    fn arrival(&mut self, arrival: Option<Arrival>) {
+        self.handler.arrival(arrival);
     }
 
     fn malformed(&mut self, kind: Malformed, data: &[u8]) {
@@ -370,12 +472,12 @@ impl<H: HeapHandler> PacketSink for Assembler<H> {
     fn discard(&mut self, reason: Stat) {
         let _ = self.count(reason);
         if reason == Stat::Truncated {
-            self.truncated_log.note(|| "a datagram was longer than the reader's max_size".into());
+            self.truncated_log.note(|| "longer than the reader's max_size, or cut off".into());
         }
     }
 
-    fn kernel_drops(&mut self, count: u64) {
-        self.batch[Stat::KernelDrops] += count;
+    fn note(&mut self, stat: Stat, count: u64) {
+        self.batch[stat] += count;
     }
 
     fn ended(&self) -> bool {

@@ -1,8 +1,8 @@
 //! What a receiving stream is told at its creation.
 
+use super::copy::Copier;
 use super::stats::CustomStat;
 use crate::error::{Error, Result};
-use crate::memory::CopyMethod;
 
 /// More partial heaps than this cannot be meant.
 const MAX_MAX_HEAPS: usize = 1 << 20;
@@ -29,7 +29,7 @@ pub struct StreamConfig {
     /// Read nothing until the stream is started. Off by default.
     pub explicit_start: bool,
     /// How payloads are copied to where they belong.
-    pub copy: CopyMethod,
+    pub copy: Copier,
     /// The user's statistics.
     pub custom_stats: Vec<CustomStat>,
 }
@@ -45,7 +45,7 @@ impl Default for StreamConfig {
             allow_unsized_heaps: true,
             stop_on_stop_item: true,
             explicit_start: false,
-            copy: CopyMethod::Std,
+            copy: Copier::default(),
             custom_stats: Vec::new(),
         }
     }

@@ -7,10 +7,11 @@
 //! Heaps that come whole in one packet never enter the table.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::ranges::{Misfit, Ranges};
 use super::stats::Stat;
-use crate::spead::Packet;
+use crate::spead::Header;
 
 /// Up to this many heaps per substream are searched one by one; beyond, by a hash map.
 const LINEAR_LIMIT: usize = 16;
@@ -27,12 +28,11 @@ enum Received {
     Ranges(Ranges),
 }
 
-/// A heap in progress; `state` is what its consumer keeps about it.
+/// How much of a heap has been received.
 #[derive(Debug)]
-pub(super) struct Partial<T> {
-    pub(super) state: T,
+pub struct Progress {
     /// Packets accepted.
-    pub(super) packets: u64,
+    packets: u64,
     length: Option<u64>,
     heap_address_bits: u8,
     received: Received,
@@ -40,15 +40,14 @@ pub(super) struct Partial<T> {
     extent: u64,
 }
 
-impl<T> Partial<T> {
-    /// A heap of which nothing has been received. `packet` is its first.
-    pub(super) fn new(packet: &Packet<'_>, allow_out_of_order: bool, state: T) -> Self {
+impl Progress {
+    /// Nothing, of the heap that `packet` belongs to.
+    fn new(packet: &Header<'_>, allow_out_of_order: bool) -> Self {
         let received = match allow_out_of_order {
             true => Received::Ranges(Ranges::default()),
             false => Received::UpTo(0),
         };
         Self {
-            state,
             packets: 0,
             length: packet.heap_length(),
             heap_address_bits: packet.flavour().heap_address_bits,
@@ -57,15 +56,54 @@ impl<T> Partial<T> {
         }
     }
 
+    /// All, by one packet that is the whole heap.
+    #[inline]
+    pub(super) fn whole(packet: &Header<'_>) -> Self {
+        let length = packet.payload_length();
+        Self {
+            packets: 1,
+            length: Some(length),
+            heap_address_bits: packet.flavour().heap_address_bits,
+            received: Received::UpTo(length),
+            extent: length,
+        }
+    }
+
     /// Takes note of `packet`, or says under which count it is to be discarded.
-    pub(super) fn accept(&mut self, packet: &Packet<'_>) -> Result<(), Stat> {
+    pub(super) fn accept(&mut self, packet: &Header<'_>) -> Result<(), Stat> {
+        let (length, extent) = self.agree(packet)?;
+        let (start, end) = (packet.payload_offset(), packet.payload_offset() + packet.payload_length());
+        match &mut self.received {
+            Received::UpTo(received) => {
+                in_order(*received, start, end)?;
+                *received = end;
+            }
+            Received::Ranges(ranges) => ranges.insert(start, end).map_err(misfit)?,
+        }
+        self.length = length;
+        self.extent = extent;
+        self.packets += 1;
+        Ok(())
+    }
+
+    /// As [`accept`](Self::accept), without taking note.
+    pub(super) fn check(&self, packet: &Header<'_>) -> Result<(), Stat> {
+        self.agree(packet)?;
+        let (start, end) = (packet.payload_offset(), packet.payload_offset() + packet.payload_length());
+        match &self.received {
+            Received::UpTo(received) => in_order(*received, start, end),
+            Received::Ranges(ranges) => ranges.check(start, end).map(|_| ()).map_err(misfit),
+        }
+    }
+
+    /// The heap's length and extent as `packet` adds to them, if it agrees with what is known.
+    #[inline]
+    fn agree(&self, packet: &Header<'_>) -> Result<(Option<u64>, u64), Stat> {
         if packet.flavour().heap_address_bits != self.heap_address_bits {
             return Err(Stat::Inconsistent);
         }
-        let start = packet.payload_offset();
         // A checked packet's offset has at most 56 bits: no overflow.
-        let end = start + packet.payload().len() as u64;
-        let mut extent = self.extent.max(end);
+        let mut extent = self.extent.max(packet.payload_offset() + packet.payload_length());
         if packet.heap_length().is_none() {
             // A packet that tells the heap's length has had its pointers checked against it.
             let farthest = packet.pointers().filter_map(|pointer| pointer.address()).max();
@@ -78,34 +116,83 @@ impl<T> Partial<T> {
         if length.is_some_and(|length| extent > length) {
             return Err(Stat::Inconsistent);
         }
-        match &mut self.received {
-            Received::UpTo(received) if start == *received => *received = end,
-            Received::UpTo(received) if end <= *received => return Err(Stat::Duplicate),
-            Received::UpTo(received) if start < *received => return Err(Stat::Overlap),
-            Received::UpTo(_) => return Err(Stat::OutOfOrder),
-            Received::Ranges(ranges) => ranges.insert(start, end).map_err(|misfit| match misfit {
-                Misfit::Duplicate => Stat::Duplicate,
-                Misfit::Overlap => Stat::Overlap,
-                Misfit::TooMany => Stat::TooFragmented,
-            })?,
-        }
-        self.length = length;
-        self.extent = extent;
-        self.packets += 1;
-        Ok(())
+        Ok((length, extent))
+    }
+
+    /// Packets that brought it.
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// The heap's length, if any packet told it.
+    pub fn length(&self) -> Option<u64> {
+        self.length
     }
 
     /// Bytes of payload received.
-    pub(super) fn received(&self) -> u64 {
+    pub fn received(&self) -> u64 {
         match &self.received {
             Received::UpTo(received) => *received,
             Received::Ranges(ranges) => ranges.received(),
         }
     }
 
+    /// The largest offset that a packet's payload or an item pointer has reached.
+    pub fn extent(&self) -> u64 {
+        self.extent
+    }
+
+    /// The bytes received, in ascending order.
+    pub fn ranges(&self) -> Vec<Range<u64>> {
+        match &self.received {
+            Received::UpTo(0) => Vec::new(),
+            Received::UpTo(received) => vec![0..*received],
+            Received::Ranges(ranges) => ranges.iter().collect(),
+        }
+    }
+
     /// All bytes of a heap of known length have been received.
     pub(super) fn is_complete(&self) -> bool {
         self.length == Some(self.received())
+    }
+
+    /// All bytes up to where anything of the heap reaches have been received. A heap of unknown length is never more
+    /// complete than that.
+    pub fn is_contiguous(&self) -> bool {
+        self.received() == self.length.unwrap_or(0).max(self.extent)
+    }
+}
+
+fn in_order(received: u64, start: u64, end: u64) -> Result<(), Stat> {
+    match start {
+        _ if start == received => Ok(()),
+        _ if end <= received => Err(Stat::Duplicate),
+        _ if start < received => Err(Stat::Overlap),
+        _ => Err(Stat::OutOfOrder),
+    }
+}
+
+fn misfit(misfit: Misfit) -> Stat {
+    match misfit {
+        Misfit::Duplicate => Stat::Duplicate,
+        Misfit::Overlap => Stat::Overlap,
+        Misfit::TooMany => Stat::TooFragmented,
+    }
+}
+
+/// A heap in progress; `state` is what its consumer keeps about it.
+#[derive(Debug)]
+pub(super) struct Partial<T> {
+    pub(super) state: T,
+    pub(super) progress: Progress,
+    /// Tells it from others that had its place in the table.
+    pub(super) serial: u64,
+}
+
+impl<T> Partial<T> {
+    /// A heap of which nothing has been received. `packet` is its first.
+    pub(super) fn new(packet: &Header<'_>, allow_out_of_order: bool, state: T) -> Self {
+        Self { state, progress: Progress::new(packet, allow_out_of_order), serial: 0 }
     }
 }
 
@@ -141,6 +228,8 @@ pub(super) struct Table<T> {
     index: Option<HashMap<u64, usize>>,
     /// The place where a packet's heap was found last: most often the next packet's as well.
     latest: usize,
+    /// Heaps entered.
+    entered: u64,
 }
 
 impl<T> Table<T> {
@@ -153,6 +242,7 @@ impl<T> Table<T> {
             next: vec![0; substreams].into(),
             index: (max_heaps > LINEAR_LIMIT).then(HashMap::new),
             latest: 0,
+            entered: 0,
         }
     }
 
@@ -200,7 +290,9 @@ impl<T> Table<T> {
     }
 
     /// Enters a heap at the place that [`make_room`](Self::make_room) has freed.
-    pub(super) fn insert(&mut self, heap_cnt: u64, heap: Partial<T>) -> usize {
+    pub(super) fn insert(&mut self, heap_cnt: u64, mut heap: Partial<T>) -> usize {
+        self.entered += 1;
+        heap.serial = self.entered;
         let start = self.ring_start(heap_cnt);
         let next = &mut self.next[start / self.max_heaps];
         let place = start + *next;

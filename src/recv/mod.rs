@@ -5,14 +5,21 @@
 
 mod assembly;
 mod config;
+mod copy;
 mod end;
+mod handler;
 mod heaps;
 mod ranges;
 pub mod reader;
+mod sink;
 pub mod stats;
 mod stream;
 
-pub use assembly::{Assembler, Begin, Discard, Flow, HeapHandler, PacketSink};
+pub use assembly::Assembler;
 pub use config::StreamConfig;
+pub use copy::{Copier, PacketCopy, Room};
 pub use end::EndReason;
+pub use handler::{Begin, Discard, HeapHandler};
+pub use heaps::Progress;
+pub use sink::{Arrival, Flow, Opening, PacketSink, Ticket};
 pub use stream::Stream;

@@ -3,6 +3,7 @@
 //! Invariant: the ranges are disjoint, do not touch, and are not empty.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A heap in more pieces than this is no heap of an honest sender; the limit keeps memory and time bounded.
 const MAX_RANGES: usize = 1 << 16;
@@ -32,10 +33,15 @@ impl Ranges {
         self.received
     }
 
-    /// Adds `start..end`, of which nothing may have been received before. An empty range adds nothing.
-    pub(super) fn insert(&mut self, start: u64, end: u64) -> Result<(), Misfit> {
+    /// The ranges, in ascending order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Range<u64>> {
+        self.by_start.iter().map(|(&start, &end)| start..end)
+    }
+
+    /// Whether `start..end` can be added, and the start and end of the range that it then becomes part of.
+    pub(super) fn check(&self, start: u64, end: u64) -> Result<(u64, u64), Misfit> {
         if start >= end {
-            return Ok(());
+            return Ok((start, end));
         }
         let before = self.by_start.range(..=start).next_back().map(|(&s, &e)| (s, e));
         let after = self.by_start.range(start..).next().map(|(&s, &e)| (s, e));
@@ -50,13 +56,19 @@ impl Ranges {
         if joins_before.is_none() && joins_after.is_none() && self.by_start.len() >= MAX_RANGES {
             return Err(Misfit::TooMany);
         }
-        if joins_after.is_some() {
-            self.by_start.remove(&end);
+        Ok((joins_before.map_or(start, |(start, _)| start), joins_after.map_or(end, |(_, end)| end)))
+    }
+
+    /// Adds `start..end`, of which nothing may have been received before. An empty range adds nothing.
+    pub(super) fn insert(&mut self, start: u64, end: u64) -> Result<(), Misfit> {
+        let (joined_start, joined_end) = self.check(start, end)?;
+        if start < end {
+            if joined_end > end {
+                self.by_start.remove(&end);
+            }
+            self.by_start.insert(joined_start, joined_end);
+            self.received += end - start;
         }
-        let joined_start = joins_before.map_or(start, |(before_start, _)| before_start);
-        let joined_end = joins_after.map_or(end, |(_, after_end)| after_end);
-        self.by_start.insert(joined_start, joined_end);
-        self.received += end - start;
         Ok(())
     }
 }

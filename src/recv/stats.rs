@@ -104,6 +104,14 @@ statistics! {
     JumpRejectedHeaps "jump_rejected_heaps" Counter Heaps;
     /// Heaps that came when there was no longer anywhere to put them: the rings had been stopped.
     AfterStopHeaps "after_stop_heaps" Counter Heaps;
+    /// Heaps for which there was no memory: the allocator had none, or `max_heap_memory` was reached.
+    NoMemoryHeaps "no_memory_heaps" Counter Heaps;
+    /// Heaps with more than `max_items` items.
+    TooManyItemsHeaps "too_many_items_heaps" Counter Heaps;
+    /// Heaps that grew beyond `max_heap_size` without having told their length.
+    TooLargeHeaps "heap_too_large_heaps" Counter Heaps;
+    /// Complete heaps dropped because the ring was full, where the overflow policy is to drop the newest.
+    OverflowNewestHeaps "overflow_newest_heaps" Counter Heaps;
     /// Heaps of which packets came without their beginning (in-order mode): it was lost, or the heap had been given up
     /// before. Beside the ledger.
     HeapsLostStart "heaps_lost_start" Counter None;
@@ -140,7 +148,7 @@ statistics! {
     MalformedHeapOverflow "malformed_heap_overflow" Counter Packets;
     /// An item beyond the heap's length.
     MalformedItemBeyondHeap "malformed_item_beyond_heap" Counter Packets;
-    /// A heap longer than `max_heap_size`.
+    /// Of a heap longer than `max_heap_size`.
     HeapTooLarge "heap_too_large" Counter Packets;
     /// No heap length, where `allow_unsized_heaps` is off.
     Unsized "no_heap_length" Counter Packets;
@@ -162,6 +170,14 @@ statistics! {
     PacketsOutOfBounds "place_out_of_bounds" Counter Packets;
     /// Packets of `jump_rejected_heaps`.
     PacketsJumpRejected "jump_rejected" Counter Packets;
+    /// Packets of `no_memory_heaps`.
+    PacketsNoMemory "no_memory" Counter Packets;
+    /// Packets of `too_many_items_heaps`.
+    PacketsTooManyItems "too_many_items" Counter Packets;
+    /// Packets of `overflow_newest_heaps`.
+    PacketsOverflowNewest "overflow_newest" Counter Packets;
+    /// Packets from a sender that is not in the reader's `source_filter`.
+    SourceRejected "source_rejected" Counter Packets;
     /// Packets that came too late for a stream that had ended.
     PacketsAfterStop "after_stop" Counter Packets;
     /// Captured frames with a fragment of an IP packet.
@@ -178,8 +194,18 @@ statistics! {
     ChunksReady "chunks_ready" Counter None;
     /// Chunks with data that could not be given to the consumer at shutdown.
     ChunksUndelivered "chunks_undelivered" Counter None;
-    /// Complete heaps in those chunks: they were received, but the consumer never saw them.
+    /// Heaps that were received, but could not be given to the consumer at shutdown: complete ones in those chunks, or
+    /// those for which the ring of heaps had no space left.
     HeapsUndelivered "heaps_undelivered" Counter None;
+    /// Heaps given to the consumer, one by one: put on the ring of heaps, or passed to the heap callback. With them are
+    /// the incomplete ones, if the stream delivers such.
+    HeapsReady "heaps_ready" Counter None;
+    /// Of `heaps_ready`, those taken out of the ring again, where the overflow policy is to drop the oldest.
+    OverflowOldestHeaps "overflow_oldest_heaps" Counter None;
+    /// Connections accepted by TCP readers.
+    Connections "connections" Counter None;
+    /// Bytes between packets that TCP readers skipped to find the next one.
+    BytesSkipped "bytes_skipped" Counter None;
 }
 
 impl From<Malformed> for Stat {

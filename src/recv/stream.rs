@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::assembly::{Assembler, HeapHandler, PacketSink};
+use super::assembly::Assembler;
 use super::config::StreamConfig;
 use super::end::EndReason;
+use super::handler::HeapHandler;
 use super::reader::{Polled, Reader};
+use super::sink::PacketSink;
 use super::stats::{Snapshot, Stat, Stats};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Context, Progress, Task, TaskHandle, ThreadPool};

@@ -1,6 +1,7 @@
 //! The SPEAD wire format, revision 1, 64-bit item pointers.
 //!
 //! [`Packet::parse`] turns bytes into a checked view or says which rule they break; after that no accessor can fail.
+//! [`Header::parse`] does so for a packet whose payload is still to be read.
 //! The view borrows the bytes and owns nothing: no I/O, no allocation, no unsafe code, no panic on any input, no
 //! dependency on the rest of the crate. Everything here is a value; any thread may use it.
 //!
@@ -36,5 +37,5 @@ mod tests;
 
 pub use flavour::Flavour;
 pub use malformed::Malformed;
-pub use packet::Packet;
+pub use packet::{Header, Packet};
 pub use pointer::{ItemPointer, Pointers};

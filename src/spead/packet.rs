@@ -1,9 +1,10 @@
-//! The checked view of one packet.
+//! The checked views of a packet, and of its beginning.
 //!
-//! Invariant: `bytes` is exactly header, pointers and payload, `payload_start <= bytes.len()`, and every rule that
-//! [`Malformed`] names holds. [`Packet::parse`] is the only way to make one.
+//! Invariant: `payload_start <= bytes.len()`, `bytes` reaches no further than the payload's end, and every rule that
+//! [`Malformed`] names holds, but that a [`Header`] may be of a packet whose payload is not there yet.
 
 use std::fmt;
+use std::ops::Deref;
 
 use super::pointer::{IMMEDIATE, ItemPointer, Pointers, low_bits};
 use super::{Flavour, Malformed, id};
@@ -21,10 +22,10 @@ const OTHER: usize = TABLED + 1;
 /// In the table: no such pointer. Values have at most 56 bits.
 const ABSENT: u64 = u64::MAX;
 
-/// A packet whose every field has been checked; accessors cannot fail.
+/// A packet's header and item pointers, whose every field has been checked; accessors cannot fail.
 #[derive(Clone, Copy)]
-pub struct Packet<'a> {
-    /// Header, pointers and payload, without whatever followed them.
+pub struct Header<'a> {
+    /// What there is of the packet: header and pointers, and the payload if it is that of a [`Packet`].
     bytes: &'a [u8],
     /// Where the payload starts: 8 + 8 × number of pointers.
     payload_start: usize,
@@ -32,68 +33,123 @@ pub struct Packet<'a> {
     /// Or [`ABSENT`].
     heap_length: u64,
     payload_offset: u64,
+    payload_length: u64,
     /// Or [`ABSENT`].
     stream_ctrl: u64,
     /// 8, 16, … 56.
     heap_address_bits: u8,
 }
 
+/// A whole packet: a [`Header`] and the payload that it announces.
+#[derive(Clone, Copy)]
+pub struct Packet<'a>(Header<'a>);
+
 impl<'a> Packet<'a> {
     /// Checks `data`, which starts with a packet; bytes after its payload are ignored.
     #[inline]
     pub fn parse(data: &'a [u8]) -> Result<Packet<'a>, Malformed> {
-        let Some((&[magic, version, id_width, address_width, _, _, n_high, n_low], rest)) =
-            data.split_first_chunk::<HEADER>()
-        else {
-            return Err(Malformed::TooShort);
-        };
-        if magic != MAGIC {
-            return Err(Malformed::BadMagic);
-        }
-        if version != VERSION {
-            return Err(Malformed::BadVersion);
-        }
-        // With address_width in 1..=7 the sum also makes id_width 1..=7. The two fit in a u16 without overflow.
-        if u16::from(id_width) + u16::from(address_width) != 8 || !(1..=7).contains(&address_width) {
-            return Err(Malformed::BadWidths);
-        }
-        let n_bytes = usize::from(u16::from_be_bytes([n_high, n_low])) * 8;
-        let Some((pointers, after)) = rest.split_at_checked(n_bytes) else {
-            return Err(Malformed::ItemsOverflow);
-        };
+        check(data, |after| after.len() as u64).map(Packet)
+    }
 
-        let heap_address_bits = address_width * 8;
-        let (values, farthest) = walk(pointers, heap_address_bits);
-        let [_, heap_cnt, heap_length, payload_offset, payload_length, _, stream_ctrl, _] = values;
+    /// The packet's part of the heap's payload.
+    #[inline]
+    pub fn payload(&self) -> &'a [u8] {
+        self.bytes.get(self.payload_start..).unwrap_or_default()
+    }
 
-        // The top bit is set in ABSENT only.
-        if (heap_cnt | payload_offset | payload_length) >> 63 != 0 {
-            return Err(first_missing(heap_cnt, payload_offset));
-        }
-        if payload_length > after.len() as u64 {
-            return Err(Malformed::PayloadOverflow);
-        }
-        // Values have at most 56 bits: the sum cannot overflow, and ABSENT is beyond everything.
-        if payload_offset + payload_length > heap_length {
-            return Err(Malformed::HeapOverflow);
-        }
-        if farthest > heap_length {
-            return Err(Malformed::ItemBeyondHeap);
-        }
-        let payload_start = HEADER + n_bytes;
-        // Checked above to be at most after.len().
-        let Some(bytes) = data.get(..payload_start + payload_length as usize) else {
-            return Err(Malformed::PayloadOverflow);
-        };
-        Ok(Packet {
-            bytes,
-            payload_start,
-            heap_cnt,
-            heap_length,
-            payload_offset,
-            stream_ctrl,
-            heap_address_bits,
-        })
+    /// Bytes of header, pointers and payload. In a buffer of back-to-back packets the next one starts there.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl<'a> Deref for Packet<'a> {
+    type Target = Header<'a>;
+    #[inline]
+    fn deref(&self) -> &Header<'a> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Packet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The checks that `data` starts with a packet, of which `available` bytes of payload may be taken for granted.
+#[inline]
+fn check(data: &[u8], available: impl FnOnce(&[u8]) -> u64) -> Result<Header<'_>, Malformed> {
+    let Some((start, rest)) = data.split_first_chunk::<HEADER>() else {
+        return Err(Malformed::TooShort);
+    };
+    let n_bytes = pointer_bytes(start)?;
+    let heap_address_bits = start[3] * 8;
+    let Some((pointers, after)) = rest.split_at_checked(n_bytes) else {
+        return Err(Malformed::ItemsOverflow);
+    };
+
+    let (values, farthest) = walk(pointers, heap_address_bits);
+    let [_, heap_cnt, heap_length, payload_offset, payload_length, _, stream_ctrl, _] = values;
+
+    // The top bit is set in ABSENT only.
+    if (heap_cnt | payload_offset | payload_length) >> 63 != 0 {
+        return Err(first_missing(heap_cnt, payload_offset));
+    }
+    if payload_length > available(after) {
+        return Err(Malformed::PayloadOverflow);
+    }
+    // Values have at most 56 bits: the sum cannot overflow, and ABSENT is beyond everything.
+    if payload_offset + payload_length > heap_length {
+        return Err(Malformed::HeapOverflow);
+    }
+    if farthest > heap_length {
+        return Err(Malformed::ItemBeyondHeap);
+    }
+    let payload_start = HEADER + n_bytes;
+    let payload = after.get(..payload_length as usize).unwrap_or(after);
+    // Never shorter: it is a part of `data`.
+    let bytes = data.get(..payload_start + payload.len()).unwrap_or(data);
+    Ok(Header {
+        bytes,
+        payload_start,
+        heap_cnt,
+        heap_length,
+        payload_offset,
+        payload_length,
+        stream_ctrl,
+        heap_address_bits,
+    })
+}
+
+/// Bytes of item pointers that a packet with this header has.
+#[inline]
+fn pointer_bytes(header: &[u8; HEADER]) -> Result<usize, Malformed> {
+    let &[magic, version, id_width, address_width, _, _, n_high, n_low] = header;
+    if magic != MAGIC {
+        return Err(Malformed::BadMagic);
+    }
+    if version != VERSION {
+        return Err(Malformed::BadVersion);
+    }
+    // With address_width in 1..=7 the sum also makes id_width 1..=7. The two fit in a u16 without overflow.
+    if u16::from(id_width) + u16::from(address_width) != 8 || !(1..=7).contains(&address_width) {
+        return Err(Malformed::BadWidths);
+    }
+    Ok(usize::from(u16::from_be_bytes([n_high, n_low])) * 8)
+}
+
+impl<'a> Header<'a> {
+    /// Bytes of header and item pointers of the packet that begins with these, from a stream of bytes where a packet has
+    /// no end of its own. Then [`Header::parse`] takes them, and tells the length of the payload after them.
+    pub fn measure(start: &[u8; HEADER]) -> Result<usize, Malformed> {
+        pointer_bytes(start).map(|n_bytes| HEADER + n_bytes)
+    }
+
+    /// Checks `data`, which starts with header and item pointers; the payload need not be there.
+    pub fn parse(data: &'a [u8]) -> Result<Header<'a>, Malformed> {
+        check(data, |_| u64::MAX)
     }
 
     /// Number of the heap that the packet belongs to.
@@ -114,10 +170,16 @@ impl<'a> Packet<'a> {
         self.payload_offset
     }
 
-    /// The packet's part of the heap's payload.
+    /// Bytes of payload in the packet.
     #[inline]
-    pub fn payload(&self) -> &'a [u8] {
-        self.bytes.get(self.payload_start..).unwrap_or_default()
+    pub fn payload_length(&self) -> u64 {
+        self.payload_length
+    }
+
+    /// The packet is the whole heap.
+    #[inline]
+    pub fn is_whole_heap(&self) -> bool {
+        self.payload_length == self.heap_length
     }
 
     /// Version and widths.
@@ -166,27 +228,21 @@ impl<'a> Packet<'a> {
         self.stream_ctrl() == Some(id::STREAM_CTRL_STOP)
     }
 
-    /// Bytes of header, pointers and payload. In a buffer of back-to-back packets the next one starts there.
-    #[inline]
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// The packet itself: exactly [`Packet::size`] bytes.
+    /// What there is of the packet: all of it if it is that of a [`Packet`], else at least header and pointers.
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 }
 
-impl fmt::Debug for Packet<'_> {
+impl fmt::Debug for Header<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Packet")
             .field("flavour", &format_args!("{}", self.flavour()))
             .field("heap_cnt", &self.heap_cnt())
             .field("heap_length", &self.heap_length())
             .field("payload_offset", &self.payload_offset())
-            .field("payload_length", &self.payload().len())
+            .field("payload_length", &self.payload_length())
             .field("n_pointers", &self.pointers().len())
             .finish()
     }

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use super::{Leftover, Polled, Reader};
 use crate::error::{Error, ErrorKind};
 use crate::memory::Buffer;
-use crate::recv::assembly::{Flow, PacketSink};
+use crate::recv::sink::{Flow, PacketSink};
 use crate::spead::Packet;
 
 /// Packets offered per poll, before other tasks get their turn.

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::pcap::{PcapFile, Skip};
 use super::{Leftover, Polled, Reader};
 use crate::error::Result;
-use crate::recv::assembly::{Flow, PacketSink};
+use crate::recv::sink::{Flow, PacketSink};
 use crate::recv::stats::Stat;
 
 /// Records read per poll, before other tasks get their turn.

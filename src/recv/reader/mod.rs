@@ -15,7 +15,7 @@ pub use udp::{DEFAULT_BATCH_DELAY, UdpConfig, UdpReader};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use super::assembly::PacketSink;
+use super::sink::PacketSink;
 use crate::error::Error;
 
 /// What a reader wants after it was polled.

@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Leftover, Polled, Reader};
 use crate::error::{Error, ErrorKind, Result};
-use crate::recv::assembly::{Flow, PacketSink};
+use crate::recv::sink::{Flow, PacketSink};
 use crate::recv::stats::Stat;
 use crate::runtime::MAX_REST;
 use crate::sys::udp::{self, Batch};
@@ -203,7 +203,7 @@ impl UdpReader {
             if self.offset == 0
                 && let (Some(now), Some(before)) = (message.drops, self.drops)
             {
-                sink.kernel_drops(now.wrapping_sub(before).into());
+                sink.note(Stat::KernelDrops, now.wrapping_sub(before).into());
                 self.drops = Some(now);
             }
             // A datagram of no bytes is a (malformed) packet too: hence at least one turn per message.
