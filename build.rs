@@ -20,6 +20,7 @@ const SECTIONS: &[&str] = &[
     "stats",
     "recv",
     "reader",
+    "tcp_reader",
     "chunk_stream",
 ];
 

@@ -15,6 +15,7 @@
 //! | [`stats`] | `aq_recv_stats`, the ledger |
 //! | [`recv`] | `aq_recv_stream_*` |
 //! | [`reader`] | `aq_recv_stream_add_*_reader` |
+//! | [`tcp_reader`] | `aq_tcp_reader_config`, `aq_recv_stream_add_tcp_reader` |
 //! | [`chunk_stream`] | `aq_chunk_place_data`, `aq_chunk_ring_stream_new` |
 //!
 //! | helper | what for |
@@ -48,6 +49,7 @@ pub mod ring;
 pub mod sized;
 pub mod stats;
 pub mod status;
+pub mod tcp_reader;
 pub mod text;
 pub mod thread_pool;
 pub mod version;

@@ -1,6 +1,6 @@
 //! Readers
 //!
-//! Readers bring packets to a stream: from a UDP socket, a capture file, memory. A stream may have several, of any kind,
+//! Readers bring packets to a stream: from a UDP or TCP socket, a capture file, memory. A stream may have several, of any kind,
 //! and it ends when the last of them has ended; add them all before aq_recv_stream_start() (explicit_start) if one may
 //! end before the next is added. A reader never blocks its worker: when the stream must wait for its consumer, it pauses.
 
@@ -22,10 +22,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::recv::reader::{BufferReader, DEFAULT_BATCH_DELAY, Reader, UdpConfig, UdpReader};
 
 /// The core's limit, too.
-const LONGEST_BATCH_DELAY_NS: u64 = 1_000_000;
+pub(super) const LONGEST_BATCH_DELAY_NS: u64 = 1_000_000;
 
 /// Adds a reader and takes down its port, under one lock so that their order is the same.
-fn add(stream: &ReceivingStream, reader: Box<dyn Reader>, port: u16) -> Result<Outcome> {
+pub(super) fn add(stream: &ReceivingStream, reader: Box<dyn Reader>, port: u16) -> Result<Outcome> {
     let mut ports = stream.ports.lock();
     if !stream.stream().add_reader(reader)? {
         return Ok(Outcome::Stopped);

@@ -27,11 +27,14 @@ use crate::sys::tcp::{self, Span};
 const HEADER: usize = 8;
 
 /// Bytes of the intake.
-const INTAKE: usize = 64 << 10;
+#[allow(non_snake_case)] fn env(n: &str, d: usize) -> usize { std::env::var(n).ok().map_or(d, |v| v.parse().unwrap()) }
+static INTAKE_: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| env("INTAKE", 65536));
+static LONG_: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| env("LONG", 8192) as u64);
+
 
 /// Payloads from this length on are read straight into their places; shorter ones are copied there, as system calls would cost
 /// more.
-const LONG: u64 = 8 << 10;
+
 
 /// Bytes read, or looked through, before others get their turn.
 const TURN: usize = 1 << 20;
@@ -112,7 +115,7 @@ impl Connection {
             socket,
             from,
             rules,
-            intake: Intake::new(INTAKE),
+            intake: Intake::new(*INTAKE_),
             current: None,
             header: Vec::new(),
             latest_header: HEADER,
@@ -156,13 +159,13 @@ impl Connection {
     /// Reads once. The bytes held are the beginning of something that needs `need` of them.
     fn read(&mut self, sink: &mut dyn PacketSink, need: usize) -> io::Result<usize> {
         let direct = self.room(sink).unwrap_or(Span::EMPTY);
-        let ahead = if self.long { self.latest_header } else { INTAKE };
+        let ahead = if self.long { self.latest_header } else { *INTAKE_ };
         let space = match &self.current {
             Some(_) if direct.len > 0 => self.intake.space(1, ahead),
             // To be skipped: any place will do.
             Some(current) => {
                 let rest = current.length - current.done;
-                self.intake.space(1, rest.saturating_add(ahead).min(INTAKE))
+                self.intake.space(1, rest.saturating_add(ahead).min(*INTAKE_))
             }
             None => self.intake.space(need, ahead),
         };
@@ -243,7 +246,7 @@ impl Connection {
         let held = self.intake.held();
         match Packet::parse(held) {
             Ok(packet) if packet.size() <= self.rules.max_size => {
-                self.long = packet.payload_length() >= LONG;
+                self.long = packet.payload_length() >= *LONG_;
                 self.latest_header = HEADER + packet.pointer_bytes().len();
                 if sink.parsed(&packet) != Flow::Taken {
                     return Some(Taken::Blocked);
@@ -278,7 +281,7 @@ impl Connection {
             return self.too_long(sink, size);
         }
         let length = header.payload_length() as usize;
-        self.long = length as u64 >= LONG;
+        self.long = length as u64 >= *LONG_;
         self.latest_header = start;
         let ticket = match sink.open(&header) {
             Opening::Open(ticket) => Some(ticket),
