@@ -18,8 +18,11 @@ const SECTIONS: &[&str] = &[
     "thread_pool",
     "chunk",
     "stats",
+    "copy",
     "recv",
     "reader",
+    "heap",
+    "heap_stream",
     "chunk_stream",
 ];
 
