@@ -870,6 +870,9 @@ fn feed(source: Source, offers: Vec<Offer>, stream: &ChunkRingStream, model: &mu
                 match parse(rest) {
                     // Bytes of two packets can make up a packet of neither.
                     Ok(packet) if packet.stop => {
+                        if packet.heap_length == Some(packet.payload.len() as u64) {
+                            model.make_room(packet.heap_cnt);
+                        }
                         model.discard(Stat::PacketsControl);
                         end = EndReason::StopItem;
                         break;
@@ -947,6 +950,7 @@ fn feed(source: Source, offers: Vec<Offer>, stream: &ChunkRingStream, model: &mu
                 }
                 sender.send_to(bytes, to).unwrap();
             }
+            model.make_room(0);
             model.discard(Stat::PacketsControl);
             sender.send_to(&Wire::stop().encode(), to).unwrap();
             EndReason::StopItem

@@ -1134,7 +1134,7 @@ typedef struct aq_recv_stream_config {
     /** Set by aq_recv_stream_config_init(). */
     size_t struct_size;
     /**
-     * How many newer heaps (of more than one packet) may start before a partial heap is given up, per substream:
+     * How many newer heaps may start before a partial heap is given up, per substream:
      * 1 .. 2^20, together with substreams; 4 by default.
      */
     size_t max_heaps;

@@ -217,7 +217,10 @@ pub(super) unsafe fn stream_config(config: *const aq_recv_stream_config) -> Resu
         max_heap_size: c.max_heap_size,
         max_heap_memory: c.max_heap_memory,
         max_items: c.max_items,
-        bug_compat: u8::try_from(c.bug_compat).unwrap_or(u8::MAX),
+        // The core checks the rest of the range.
+        bug_compat: u8::try_from(c.bug_compat).map_err(|_| {
+            Error::invalid(format!("bug_compat must be between 0 and 15 (got {})", c.bug_compat))
+        })?,
         // SAFETY: NULL or a live handle by the contract of the struct.
         allocator: unsafe { optional_allocator(c.memory_allocator) }?,
         stream_id: c.stream_id,
