@@ -440,6 +440,8 @@ impl<H: HeapHandler> PacketSink for Assembler<H> {
             }
             Opened::Part { place, serial } => {
                 let heap = self.table.get(place).filter(|heap| heap.serial == serial)?;
+                // Another reader may have brought some of it meanwhile: what has been accepted is not written over.
+                heap.progress.check(header).ok()?;
                 let state = heap.state.as_mut().ok()?;
                 match self.handler.room(state, header) {
                     Ok(room) => Some(room),

@@ -4,7 +4,6 @@
 //! end, the reason. docs/shutdown.md tells the order of things at the end.
 
 use std::fmt;
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -239,13 +238,29 @@ impl<H: HeapHandler> StreamTask<H> {
         };
         for reader in new {
             let slot = self.readers.len();
-            let watched = reader.fd().map_or(Ok(()), |fd| context.watch(fd.as_fd(), slot));
             self.any_reader = true;
             self.live_readers += 1;
             self.readers.push(Slot { reader: Some(reader), ready: true });
-            if let Err(error) = watched {
-                self.end_reader(context, slot, Some(Error::io("watching a reader's descriptor", &error)));
+            self.watch_reader(context, slot);
+        }
+    }
+
+    fn watch_reader(&mut self, context: &Context<'_>, slot: usize) {
+        let fd = self.readers[slot].reader.as_ref().and_then(|reader| reader.fd());
+        if let Err(error) = fd.map_or(Ok(()), |fd| context.watch(fd, slot)) {
+            self.end_reader(context, slot, Some(Error::io("watching a reader's descriptor", &error)));
+        }
+    }
+
+    /// Has a reader go on with its next descriptor.
+    fn move_reader(&mut self, context: &Context<'_>, slot: usize) {
+        if let Some(reader) = &mut self.readers[slot].reader {
+            if let Some(fd) = reader.fd() {
+                // As in end_reader.
+                let _ = context.unwatch(fd);
             }
+            reader.move_on();
+            self.watch_reader(context, slot);
         }
     }
 
@@ -253,7 +268,7 @@ impl<H: HeapHandler> StreamTask<H> {
         if let Some(mut reader) = self.readers[slot].reader.take() {
             if let Some(fd) = reader.fd() {
                 // The user may have a duplicate, which would keep the watch alive. It fails if there never was one.
-                let _ = context.unwatch(fd.as_fd());
+                let _ = context.unwatch(fd);
             }
             self.live_readers -= 1;
             let left = reader.leftover();
@@ -298,6 +313,10 @@ impl<H: HeapHandler> StreamTask<H> {
                     self.rest = self.rest.max(wanted);
                 }
                 Polled::Blocked => return false,
+                Polled::Moving => {
+                    again = true;
+                    self.move_reader(context, slot);
+                }
                 Polled::Ended => self.end_reader(context, slot, None),
                 Polled::Failed(error) => self.end_reader(context, slot, Some(error)),
             }

@@ -141,6 +141,9 @@ fn pointer_bytes(header: &[u8; HEADER]) -> Result<usize, Malformed> {
 }
 
 impl<'a> Header<'a> {
+    /// The first byte of every packet.
+    pub const MAGIC: u8 = MAGIC;
+
     /// Bytes of header and item pointers of the packet that begins with these, from a stream of bytes where a packet has
     /// no end of its own. Then [`Header::parse`] takes them, and tells the length of the payload after them.
     pub fn measure(start: &[u8; HEADER]) -> Result<usize, Malformed> {

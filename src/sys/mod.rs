@@ -11,4 +11,6 @@ pub mod mmap;
 #[cfg(not(loom))]
 pub mod signal;
 #[cfg(not(loom))]
+pub mod tcp;
+#[cfg(not(loom))]
 pub mod udp;

@@ -5,11 +5,13 @@ mod buffer;
 mod capture;
 #[cfg(feature = "pcap")]
 pub mod pcap;
+mod tcp;
 mod udp;
 
 pub use buffer::BufferReader;
 #[cfg(feature = "pcap")]
 pub use capture::PcapReader;
+pub use tcp::{OnGarbage, TcpConfig, TcpReader};
 pub use udp::{DEFAULT_BATCH_DELAY, UdpConfig, UdpReader};
 
 use std::os::fd::BorrowedFd;
@@ -29,6 +31,9 @@ pub enum Polled {
     Rest(Duration),
     /// The stream would not take a packet, which the reader keeps; or it has ended.
     Blocked,
+    /// To be polled again at once, with another descriptor: the watch of the present one is to end, and after
+    /// [`Reader::move_on`] that of the next one begins.
+    Moving,
     /// It has nothing more.
     Ended,
     /// It cannot go on.
@@ -51,6 +56,10 @@ pub trait Reader: Send {
 
     /// Offers a bounded number of packets to `sink`.
     fn poll(&mut self, sink: &mut dyn PacketSink) -> Polled;
+
+    /// Goes from the descriptor that [`fd`](Self::fd) has given so far, which is not watched any more, to the next one.
+    /// Called after [`Polled::Moving`] only.
+    fn move_on(&mut self) {}
 
     /// The stream has ended; what is left?
     fn leftover(&mut self) -> Leftover;
