@@ -14,6 +14,7 @@ use aqueduct::runtime::ThreadPool;
 use support::wire::{MemoryReader, Wire, pattern, split};
 
 /// All heaps that come of these packets, and the statistics at the end.
+#[allow(clippy::vec_box, reason = "a stream hands out boxes")]
 fn receive(config: StreamConfig, ring: RingConfig, packets: Vec<Wire>) -> (Vec<Box<Heap>>, Snapshot) {
     let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
     let stream = HeapRingStream::new(&pool, config, ring).unwrap();

@@ -147,7 +147,7 @@ impl Progress {
     pub fn ranges(&self) -> Vec<Range<u64>> {
         match &self.received {
             Received::UpTo(0) => Vec::new(),
-            Received::UpTo(received) => vec![0..*received],
+            Received::UpTo(received) => std::iter::once(0..*received).collect(),
             Received::Ranges(ranges) => ranges.iter().collect(),
         }
     }

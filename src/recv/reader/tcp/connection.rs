@@ -259,7 +259,11 @@ impl Connection {
             Err(Malformed::TooShort) => Some(Taken::Until(HEADER)),
             Err(Malformed::ItemsOverflow) => {
                 let size = held.first_chunk().map_or(Ok(HEADER), Header::measure).unwrap_or(HEADER);
-                if size > self.rules.max_size { self.too_long(sink, size as u64) } else { Some(Taken::Until(size)) }
+                if size > self.rules.max_size {
+                    self.too_long(sink, size as u64)
+                } else {
+                    Some(Taken::Until(size))
+                }
             }
             Err(Malformed::PayloadOverflow) => self.begin(sink),
             Err(kind) => self.garbage(sink, kind),
