@@ -18,9 +18,12 @@ const SECTIONS: &[&str] = &[
     "thread_pool",
     "chunk",
     "stats",
+    "copy",
     "recv",
     "reader",
     "tcp_reader",
+    "heap",
+    "heap_stream",
     "chunk_stream",
 ];
 

@@ -396,6 +396,19 @@ struct Heap {
 }
 
 impl Heap {
+    fn new(packet: &Parsed<'_>, fate: Fate) -> Self {
+        Self {
+            heap_cnt: packet.heap_cnt,
+            done: false,
+            fate,
+            packets: 0,
+            length: packet.heap_length,
+            address_bits: packet.address_bits,
+            got: vec![],
+            extent: 0,
+        }
+    }
+
     fn received(&self) -> u64 {
         self.got.iter().map(|(start, end)| end - start).sum()
     }
@@ -485,6 +498,12 @@ impl<'a> Model<'a> {
     }
 
     fn whole(&mut self, packet: &Parsed<'_>) {
+        // It takes a place, in which nothing is.
+        self.make_room(packet.heap_cnt);
+        let heap_cnt = u64::MAX;
+        let substream = (packet.heap_cnt % self.setup.substreams as u64) as usize;
+        let nothing = Heap { heap_cnt, done: true, ..Heap::new(packet, Err(REJECTED)) };
+        self.started[substream].push_back(nothing);
         self.count(Stat::SinglePacketHeaps, 1);
         self.count(Stat::Heaps, 1);
         let mut fate = self.begin(packet);
@@ -520,25 +539,13 @@ impl<'a> Model<'a> {
                     }
                     return self.discard(Stat::OutOfOrder);
                 }
-                if self.started[substream].len() == self.setup.max_heaps {
-                    let oldest = self.started[substream].pop_front().unwrap();
-                    self.give_up(oldest, Stat::IncompleteHeapsEvicted);
-                }
+                self.make_room(packet.heap_cnt);
                 let fate = self.begin(packet);
                 if let Err((heaps, _)) = fate {
                     self.count(Stat::Heaps, 1);
                     self.count(heaps, 1);
                 }
-                self.started[substream].push_back(Heap {
-                    heap_cnt: packet.heap_cnt,
-                    done: false,
-                    fate,
-                    packets: 0,
-                    length: packet.heap_length,
-                    address_bits: packet.address_bits,
-                    got: vec![],
-                    extent: 0,
-                });
+                self.started[substream].push_back(Heap::new(packet, fate));
                 self.started[substream].len() - 1
             }
         };
@@ -599,6 +606,14 @@ impl<'a> Model<'a> {
                 }
                 Err((_, stat)) => self.count(stat, packets),
             }
+        }
+    }
+
+    fn make_room(&mut self, heap_cnt: u64) {
+        let substream = (heap_cnt % self.setup.substreams as u64) as usize;
+        if self.started[substream].len() == self.setup.max_heaps {
+            let oldest = self.started[substream].pop_front().unwrap();
+            self.give_up(oldest, Stat::IncompleteHeapsEvicted);
         }
     }
 
@@ -855,6 +870,9 @@ fn feed(source: Source, offers: Vec<Offer>, stream: &ChunkRingStream, model: &mu
                 match parse(rest) {
                     // Bytes of two packets can make up a packet of neither.
                     Ok(packet) if packet.stop => {
+                        if packet.heap_length == Some(packet.payload.len() as u64) {
+                            model.make_room(packet.heap_cnt);
+                        }
                         model.discard(Stat::PacketsControl);
                         end = EndReason::StopItem;
                         break;
@@ -932,6 +950,7 @@ fn feed(source: Source, offers: Vec<Offer>, stream: &ChunkRingStream, model: &mu
                 }
                 sender.send_to(bytes, to).unwrap();
             }
+            model.make_room(0);
             model.discard(Stat::PacketsControl);
             sender.send_to(&Wire::stop().encode(), to).unwrap();
             EndReason::StopItem

@@ -1,10 +1,7 @@
 /* Readers: packets from memory, from UDP sockets over loopback, and from capture files. */
+#include "loopback.h"
 #include "receive.h"
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define CAPTURE "../tests/data/chunks_1472_48.pcap"
 
@@ -71,13 +68,9 @@ static aq_udp_reader_config udp_config(void)
 /* Sends each packet as a datagram to a port of this host. */
 static void send_packets(const struct packets *p, uint16_t port)
 {
-    struct sockaddr_in to;
+    struct sockaddr_in to = loopback(port);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     size_t start = 0;
-    memset(&to, 0, sizeof to);
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     while (start < p->size) {
         size_t size = 8; /* to the next header; counters and payloads have none by chance */
         while (start + size < p->size && memcmp(p->bytes + start + size, "\x53\x04\x02\x06\0\0\0", 7) != 0)
@@ -185,20 +178,6 @@ static void too_long_datagrams(void)
     CHECK_EQ(r.stats.packets_control, 1);
     receiver_close(&r);
     spead_free(&p);
-}
-
-static int bound_socket(int type, uint16_t *port)
-{
-    struct sockaddr_in address;
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, type, 0);
-    memset(&address, 0, sizeof address);
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK_EQ(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    CHECK_EQ(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    *port = ntohs(address.sin_port);
-    return fd;
 }
 
 /* A socket of the caller's: host and port do not matter, and it stays open. */

@@ -168,9 +168,6 @@ static void settings(void)
     CHECK_ERROR(use_config(&config), AQ_E_INVALID, "memcpy must be AQ_MEMCPY_STD or AQ_MEMCPY_NONTEMPORAL (got 2)");
     config.memcpy = -1;
     CHECK_ERROR(use_config(&config), AQ_E_INVALID, "(got -1)");
-    config = good_config();
-    config.reserved = 5;
-    CHECK_ERROR(use_config(&config), AQ_E_VERSION, "config: reserved must be 0 (got 5)");
 
     /* statistics of the program's own */
     config = good_config();

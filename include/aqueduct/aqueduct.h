@@ -1028,10 +1028,68 @@ typedef struct aq_recv_stats {
 aq_status aq_recv_stats_init(aq_recv_stats *stats, size_t struct_size);
 
 /* =============================================================================================================
+ * Copies
+ *
+ * How a stream copies payloads to where they belong: by one of its own methods, or by a function of the program, which
+ * may scatter them.
+ * ============================================================================================================= */
+
+/** Through the caches. */
+#define AQ_MEMCPY_STD 0
+/**
+ * Past the caches, where the processor can (AVX-512 or AVX2, chosen at run time): faster for large heaps that are not used
+ * soon after.
+ */
+#define AQ_MEMCPY_NONTEMPORAL 1
+
+/** A packet, as a packet copy function sees it. It may get more fields at its end. */
+typedef struct aq_packet {
+    /** All of the packet: header, item pointers, payload. */
+    const uint8_t *data;
+    /** Bytes at data. */
+    size_t size;
+    /** Its payload, inside data. */
+    const uint8_t *payload;
+    /** Bytes at payload. */
+    uint64_t payload_length;
+    /** Where in the heap the payload starts, in bytes. */
+    uint64_t payload_offset;
+    /** The heap's number. */
+    uint64_t heap_cnt;
+    /** The heap's length in bytes; -1 if the packet does not tell. */
+    int64_t heap_length;
+    /** Bits of heap address in an item pointer: 8, 16 .. 56; the flavour is SPEAD-64-XX. */
+    int32_t heap_address_bits;
+    /** 0. */
+    int32_t reserved;
+} aq_packet;
+
+/**
+ * Copies the payload of a packet. It replaces memcpy(heap + packet->payload_offset, packet->payload, packet->payload_length).
+ *
+ * @param heap where the heap's first byte goes: its own memory, or the place of the heap in its chunk
+ * @param heap_size bytes at heap that may be written; the payload fits in at its offset
+ * @param packet the packet
+ * @param packet_size sizeof *packet in the library that calls, which may be newer and have more fields at its end
+ * @param user the stream's packet_copy_user
+ *
+ * Of a heap that is not in a chunk, all bytes must have been written when all its packets have been copied.
+ *
+ * - called from: the stream's worker thread, once per packet that is accepted
+ * - may block: no; every microsecond is lost to the stream
+ * - may call: functions that do not wait; not aq_recv_stream_stop() or _free(), which answer AQ_E_STATE
+ * - valid until: heap and packet are valid until it returns
+ * - on error: there is no way to report one; count it in a statistic of the program's own
+ */
+typedef void (*aq_packet_copy_fn)(uint8_t *heap, size_t heap_size, const aq_packet *packet, size_t packet_size,
+    void *user);
+
+/* =============================================================================================================
  * Receiving streams
  *
  * A stream gets packets from its readers, assembles them into heaps, and counts every one of them. It lives on one
- * worker thread of a pool. aq_chunk_ring_stream_new() makes one that places heaps in chunks.
+ * worker thread of a pool. aq_recv_stream_new() makes one that hands out heaps, aq_recv_stream_new_callback() one that calls a
+ * function with each, aq_chunk_ring_stream_new() one that places them in chunks.
  *
  * A stream ends when it is stopped, when a stop item comes, when the last of its readers has nothing more, or when its
  * rings or its pool are stopped; aq_recv_stream_end_reason() tells. It cannot be started again.
@@ -1039,10 +1097,6 @@ aq_status aq_recv_stats_init(aq_recv_stats *stats, size_t struct_size);
 
 /** How many statistics of its own a program can add to a stream. */
 #define AQ_MAX_CUSTOM_STATS 32
-/** Through the caches. */
-#define AQ_MEMCPY_STD 0
-/** Past the caches, where the processor can: faster for large heaps that are not used soon after. */
-#define AQ_MEMCPY_NONTEMPORAL 1
 /** Values are added up. */
 #define AQ_STAT_COUNTER 0
 /** The largest value stays. */
@@ -1080,7 +1134,7 @@ typedef struct aq_recv_stream_config {
     /** Set by aq_recv_stream_config_init(). */
     size_t struct_size;
     /**
-     * How many newer heaps (of more than one packet) may start before a partial heap is given up, per substream:
+     * How many newer heaps may start before a partial heap is given up, per substream:
      * 1 .. 2^20, together with substreams; 4 by default.
      */
     size_t max_heaps;
@@ -1091,6 +1145,25 @@ typedef struct aq_recv_stream_config {
      * a heap has in its chunk, it keeps a wrong heap from running into its neighbours.
      */
     uint64_t max_heap_size;
+    /**
+     * Streams of heaps: bytes that the heaps in progress may have together, at least max_heap_size; heaps beyond are discarded
+     * (no_memory). 0 (default): four times max_heap_size.
+     */
+    uint64_t max_heap_memory;
+    /** Streams of heaps: items that a heap may have; heaps with more are discarded (too_many_items). 1 .. 2^32; 65536 by default. */
+    size_t max_items;
+    /**
+     * Streams of heaps: where the memory for payloads comes from; NULL (default) for the system's heap. The stream keeps the
+     * allocator alive. Its allocate function gets the packet that the memory is wanted for (of TCP readers, its header and item
+     * pointers only), and is called by the stream's worker.
+     */
+    aq_allocator *memory_allocator;
+    /** Called instead of memcpy for each packet's payload; NULL (default) for none. See aq_packet_copy_fn. */
+    aq_packet_copy_fn packet_copy;
+    /** Passed to packet_copy; belongs to the stream from the call that makes it on, also on an error. */
+    void *packet_copy_user;
+    /** Releases packet_copy_user, after the last call of packet_copy; or NULL. */
+    aq_user_free_fn packet_copy_user_free;
     /** A number that this stream's chunks carry; 0 by default. */
     uint64_t stream_id;
     /** 1: accept a heap's packets in any order. 0 (default): discard a packet that is not the next of its heap. */
@@ -1103,8 +1176,11 @@ typedef struct aq_recv_stream_config {
     int32_t explicit_start;
     /** How payloads are copied to where they belong: AQ_MEMCPY_STD (default) or AQ_MEMCPY_NONTEMPORAL. */
     int32_t memcpy;
-    /** Must be 0; anything else is AQ_E_VERSION. */
-    int32_t reserved;
+    /**
+     * Which bugs of old senders to put up with when descriptors and values of this stream's heaps are decoded: the sum of
+     * AQ_BUG_COMPAT_* flags; 0 (default) for none.
+     */
+    int32_t bug_compat;
     /** How many of custom_stats are in use; aq_recv_stream_config_add_stat() counts. */
     size_t n_custom_stats;
     /** Statistics of the program's own. */
@@ -1138,6 +1214,18 @@ aq_status aq_recv_stream_config_add_stat(aq_recv_stream_config *config, const ch
     size_t *index);
 
 /**
+ * The stream's settings, as it was made with.
+ *
+ * @param stream the stream
+ * @param config a struct from aq_recv_stream_config_init(). memory_allocator and packet_copy with its two fellows are left NULL,
+ *     as they belong to the stream; the names of custom_stats are valid as long as the stream
+ * @return AQ_OK; AQ_E_INVALID when the struct was not initialised
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_get_config(const aq_recv_stream *stream, aq_recv_stream_config *config);
+
+/**
  * Starts a stream that was made with explicit_start. Does nothing if it has been started.
  *
  * @param stream the stream
@@ -1150,7 +1238,8 @@ aq_status aq_recv_stream_start(aq_recv_stream *stream);
 /**
  * Stops the stream and waits until its worker has let go of it: no callback runs after this returns.
  *
- * Partial heaps are given up; live chunks go to the data ring as far as there is space; then both rings are stopped.
+ * Partial heaps are given up. Heaps in a stream's own ring can still be taken. Of a chunk stream, live chunks go to the data
+ * ring as far as there is space; then both rings are stopped.
  * A stream that has ended by itself is left as it is, and so are its rings.
  *
  * @param stream the stream
@@ -1276,7 +1365,7 @@ aq_status aq_recv_stream_stat_value(const aq_recv_stream *stream, size_t index, 
  *     present flags cleared). If the free ring has been stopped nobody needs the chunk any more: it is freed, and the answer
  *     is AQ_OK
  * @return AQ_OK; AQ_FULL when the free ring is full: it should have a place for every chunk; AQ_E_STATE when the caller does
- *     not hold the chunk
+ *     not hold the chunk, or the stream is no chunk stream
  *
  * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
  */
@@ -1287,7 +1376,7 @@ aq_status aq_recv_stream_add_free_chunk(aq_recv_stream *stream, aq_chunk *chunk)
  *
  * @param stream a chunk stream
  * @param ring receives a handle to the ring; free it with aq_chunk_ring_free(), which leaves the ring itself to the stream
- * @return AQ_OK
+ * @return AQ_OK; AQ_E_STATE when the stream is no chunk stream
  *
  * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
  */
@@ -1298,7 +1387,7 @@ aq_status aq_recv_stream_data_ring(const aq_recv_stream *stream, aq_chunk_ring *
  *
  * @param stream a chunk stream
  * @param ring receives a handle to the ring; free it with aq_chunk_ring_free(), which leaves the ring itself to the stream
- * @return AQ_OK
+ * @return AQ_OK; AQ_E_STATE when the stream is no chunk stream
  *
  * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
  */
@@ -1307,7 +1396,7 @@ aq_status aq_recv_stream_free_ring(const aq_recv_stream *stream, aq_chunk_ring *
 /* =============================================================================================================
  * Readers
  *
- * Readers bring packets to a stream: from a UDP socket, a capture file, memory. A stream may have several, of any kind,
+ * Readers bring packets to a stream: from a UDP or TCP socket, a capture file, memory. A stream may have several, of any kind,
  * and it ends when the last of them has ended; add them all before aq_recv_stream_start() (explicit_start) if one may
  * end before the next is added. A reader never blocks its worker: when the stream must wait for its consumer, it pauses.
  * ============================================================================================================= */
@@ -1432,6 +1521,526 @@ aq_status aq_recv_stream_add_udp_reader(aq_recv_stream *stream, const aq_udp_rea
  * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
  */
 aq_status aq_recv_stream_reader_port(const aq_recv_stream *stream, size_t reader, uint16_t *port);
+
+/* =============================================================================================================
+ * TCP reader
+ *
+ * A TCP reader listens, and receives packets from the connection that is made to it: one at a time. While the stream waits for
+ * its consumer nothing is read, so that the sender is slowed down by TCP itself, and nothing is lost.
+ *
+ * Nothing but their own lengths separates packets on a TCP connection. So what is no packet (or one longer than max_size) breaks
+ * the connection, unless on_garbage says to look for the next packet. A connection that ends after its last packet ends the
+ * reader; one that ends in the middle of a packet ends it with AQ_E_TRUNCATED, and one that is reset with AQ_E_IO, which the
+ * stream then tells as its reason (see aq_recv_stream_end_reason()).
+ * ============================================================================================================= */
+
+/** The connection ends with AQ_E_FORMAT. */
+#define AQ_GARBAGE_CLOSE 0
+/**
+ * Bytes are skipped up to the next that may be a packet's header, one by one: they are counted in bytes_skipped, and each time
+ * that this happens one packet is counted as malformed (by kind) or, if it was too long, as truncated. What looks like a header
+ * by chance, in what is none, is taken for one.
+ */
+#define AQ_GARBAGE_RESYNC 1
+
+/** Where and how to receive over TCP. Fill it with aq_tcp_reader_config_init() first. */
+typedef struct aq_tcp_reader_config {
+    /** Set by aq_tcp_reader_config_init(). */
+    size_t struct_size;
+    /** Address or name to listen on; NULL or "" (default) for all IPv4 addresses, "::" for all IPv6 and IPv4 addresses. */
+    const char *host;
+    /**
+     * Longest packet to accept, in bytes with its header: 1 .. 2^30; 65536 by default. Memory is used for what has come of a
+     * packet only.
+     */
+    size_t max_size;
+    /**
+     * The connection's receive buffer in bytes; 208 KiB by default, 0 leaves it to the system. If the kernel grants less, that is
+     * logged as a warning.
+     */
+    size_t buffer_size;
+    /**
+     * When all that was there has been read, for how many nanoseconds the worker may rest so that more gathers: that saves CPU
+     * time and costs at most that much latency. A flow that would fill the buffer meanwhile gets no rest. 0 .. 1000000;
+     * 500000 by default; 0 for the lowest latency.
+     */
+    uint64_t batch_delay_ns;
+    /**
+     * A listening TCP socket to use; host and port are then ignored. It is duplicated: the caller's stays the caller's, and open,
+     * but both become non-blocking. -1 (default) for none.
+     */
+    int acceptor_fd;
+    /**
+     * 0 (default): the reader takes one connection, listens no longer, and ends when that ends. 1: it goes on listening and takes
+     * one connection after the other (a further one waits for its turn); how they end is logged and counted, and the reader
+     * never ends by itself.
+     */
+    int32_t reconnect;
+    /** What to do where a packet should start and none does: one of AQ_GARBAGE_*, AQ_GARBAGE_CLOSE by default. */
+    int32_t on_garbage;
+    /** Port to listen on; 0 (default) lets the system choose, see aq_recv_stream_reader_port(). */
+    uint16_t port;
+    /** Must be 0; anything else is AQ_E_VERSION. */
+    uint16_t reserved;
+} aq_tcp_reader_config;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_tcp_reader_config_init(aq_tcp_reader_config *config, size_t struct_size);
+
+/**
+ * Listens on a TCP socket and receives packets from the connection that is made.
+ *
+ * Long payloads are read straight into their places. Keep-alive is on, so that a sender whose machine has gone without a word is
+ * noticed after the system's time for that (net.ipv4.tcp_keepalive_time).
+ *
+ * When the stream ends, what has been read of the connection and not been used is counted as after_stop (a packet of which a part
+ * had come, too); what is still in the socket is not counted.
+ *
+ * @param stream the stream
+ * @param config where and how; copied
+ * @return AQ_OK; AQ_STOPPED when the stream has ended already; AQ_E_INVALID; AQ_E_IO when the host is unknown, the address is
+ *     in use, or the system refuses otherwise: aq_last_error() names the address and the reason
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ *
+ * ```c
+ * aq_tcp_reader_config tcp;
+ * aq_tcp_reader_config_init(&tcp, sizeof tcp);
+ * tcp.host = "0.0.0.0";
+ * tcp.port = 7148;
+ * if (aq_recv_stream_add_tcp_reader(stream, &tcp) != AQ_OK)
+ *     fprintf(stderr, "%s\n", aq_last_error());
+ * ```
+ */
+aq_status aq_recv_stream_add_tcp_reader(aq_recv_stream *stream, const aq_tcp_reader_config *config);
+
+/* =============================================================================================================
+ * Heaps
+ *
+ * A heap is what a stream of heaps hands out: a number, items, and a payload. It owns its memory and may outlive its
+ * stream; it belongs to whoever got it, until aq_heap_free().
+ *
+ * Items are immediate (a number in the item pointer) or addressed (bytes of the payload). Descriptors among them say what
+ * they mean: see Items. A heap of which something is missing has its immediate items only.
+ *
+ * All functions but aq_heap_free() only read: any number of threads may call them at the same time.
+ * ============================================================================================================= */
+
+/** Descriptors give shapes and formats in entries as wide as for SPEAD-64-40, whatever the flavour. */
+#define AQ_BUG_COMPAT_DESCRIPTOR_WIDTHS 1
+/** A variable dimension is marked by the value 2 of its first byte, not 1. */
+#define AQ_BUG_COMPAT_SHAPE_BIT_1 2
+/** Arrays described by numpy are in the opposite byte order. */
+#define AQ_BUG_COMPAT_SWAP_ENDIAN 4
+/** Scalars are sent by format, never as numpy describes. */
+#define AQ_BUG_COMPAT_NO_SCALAR_NUMPY 8
+/** All bugs of PySPEAD 0.5.2. */
+#define AQ_BUG_COMPAT_PYSPEAD_0_5_2 15
+
+/** A heap. */
+typedef struct aq_heap aq_heap;
+
+/** How a heap's packets were written. */
+typedef struct aq_flavour {
+    /** Version of the protocol: 4. */
+    int32_t version;
+    /** Bits of an item pointer: 64. */
+    int32_t item_pointer_bits;
+    /** Bits of a heap address, or of an immediate value: 8, 16 .. 56. */
+    int32_t heap_address_bits;
+    /** The stream's bug_compat. */
+    int32_t bug_compat;
+} aq_flavour;
+
+/** A range of a heap's payload. */
+typedef struct aq_range {
+    /** Its first byte. */
+    uint64_t start;
+    /** The byte after its last. */
+    uint64_t end;
+} aq_range;
+
+/** An item as it stands in a heap; see Items for what it means. */
+typedef struct aq_raw_item {
+    /** Its identifier. */
+    uint64_t id;
+    /** 1 if the item pointer itself held the value, else 0. */
+    int32_t is_immediate;
+    /** 0. */
+    int32_t reserved;
+    /** The value of an immediate item; else 0. */
+    uint64_t value;
+    /** The bytes of an addressed item, valid as long as the heap; NULL for an immediate one. */
+    const uint8_t *data;
+    /** Bytes at data. */
+    size_t size;
+} aq_raw_item;
+
+/** When a packet arrived. */
+typedef struct aq_arrival {
+    /** Nanoseconds since the Unix epoch (UTC). */
+    uint64_t nanoseconds;
+    /** 1 if the network card took the time, 0 if the kernel did. */
+    int32_t is_hardware;
+    /** 0. */
+    int32_t reserved;
+} aq_arrival;
+
+/**
+ * The heap's number.
+ *
+ * @param heap the heap
+ * @param cnt receives the number
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_cnt(const aq_heap *heap, uint64_t *cnt);
+
+/**
+ * How the heap's packets were written.
+ *
+ * @param heap the heap
+ * @param flavour receives it
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_flavour(const aq_heap *heap, aq_flavour *flavour);
+
+/**
+ * Whether the heap says that the stream starts.
+ *
+ * @param heap the heap
+ * @param yes receives 1 or 0
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_is_start_of_stream(const aq_heap *heap, int32_t *yes);
+
+/**
+ * Whether the heap says that the stream ends. Such a heap is handed out only where stop_on_stop_item is 0.
+ *
+ * @param heap the heap
+ * @param yes receives 1 or 0
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_is_end_of_stream(const aq_heap *heap, int32_t *yes);
+
+/**
+ * Whether nothing of the heap is missing. Of a heap whose packets did not tell its length, that is as far as its payloads
+ * and item pointers reach.
+ *
+ * @param heap the heap
+ * @param yes receives 1 or 0; always 1 with contiguous_only
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_is_complete(const aq_heap *heap, int32_t *yes);
+
+/**
+ * The length that the heap's packets told.
+ *
+ * @param heap the heap
+ * @param length receives the length in bytes; -1 if they told none
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_length(const aq_heap *heap, int64_t *length);
+
+/**
+ * How much of the heap's payload was received.
+ *
+ * @param heap the heap
+ * @param length receives the number of bytes
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_received_length(const aq_heap *heap, uint64_t *length);
+
+/**
+ * How many ranges of an incomplete heap's payload are known to have been received.
+ *
+ * @param heap the heap
+ * @param count receives the number: 0 for a complete heap, and without incomplete_keep_payload_ranges
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_payload_range_count(const aq_heap *heap, size_t *count);
+
+/**
+ * A range of an incomplete heap's payload that was received. Ranges are in ascending order and do not touch.
+ *
+ * @param heap the heap
+ * @param index 0 .. aq_heap_payload_range_count() - 1
+ * @param range receives the range
+ * @return AQ_OK; AQ_E_NOT_FOUND
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_payload_range(const aq_heap *heap, size_t index, aq_range *range);
+
+/**
+ * The heap's payload.
+ *
+ * @param heap the heap
+ * @param data receives its address, valid as long as the heap. Of an incomplete heap, bytes outside of what was received are
+ *     of any content
+ * @param size receives the number of bytes; may be NULL
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_payload(const aq_heap *heap, const uint8_t **data, size_t *size);
+
+/**
+ * How many items the heap has. Items without bytes and padding are not among them; descriptors are.
+ *
+ * @param heap the heap
+ * @param count receives the number
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_item_count(const aq_heap *heap, size_t *count);
+
+/**
+ * An item of the heap. Finding item after item takes time proportional to the index: for heaps of thousands of items use
+ * aq_heap_items().
+ *
+ * @param heap the heap
+ * @param index 0 .. aq_heap_item_count() - 1
+ * @param item receives the item
+ * @return AQ_OK; AQ_E_NOT_FOUND
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_item(const aq_heap *heap, size_t index, aq_raw_item *item);
+
+/**
+ * All items of the heap, or as many as there is space for.
+ *
+ * @param heap the heap
+ * @param items an array that receives them; may be NULL if capacity is 0
+ * @param capacity how many fit into the array
+ * @param count receives how many the heap has, which may be more
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_items(const aq_heap *heap, aq_raw_item *items, size_t capacity, size_t *count);
+
+/**
+ * The first item of the heap with an identifier.
+ *
+ * @param heap the heap
+ * @param id the identifier
+ * @param item receives the item
+ * @return AQ_OK; AQ_E_NOT_FOUND
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_find_item(const aq_heap *heap, uint64_t id, aq_raw_item *item);
+
+/**
+ * When the heap's first and last packet arrived, in the order of arrival. Readers tell that if they are asked to.
+ *
+ * @param heap the heap
+ * @param first receives the time of the first; may be NULL
+ * @param last receives the time of the last; may be NULL
+ * @return AQ_OK; AQ_E_NOT_FOUND when the reader did not tell
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_arrival(const aq_heap *heap, aq_arrival *first, aq_arrival *last);
+
+/**
+ * Frees a heap.
+ *
+ * @param heap the heap, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no heap, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this heap may be running or follow.
+ */
+aq_status aq_heap_free(aq_heap *heap);
+
+/* =============================================================================================================
+ * Streams of heaps
+ *
+ * A stream of heaps gives each heap memory of its own and hands it out through a ring (aq_recv_stream_new()) or to a
+ * callback (aq_recv_stream_new_callback()). Readers, statistics, stop and free are those of every receiving stream.
+ *
+ * ```c
+ * aq_heap *heap;
+ * while (aq_recv_stream_get(stream, AQ_WAIT_FOREVER, &heap) == AQ_OK) {
+ *     const uint8_t *data;
+ *     size_t size;
+ *     aq_heap_payload(heap, &data, &size);
+ *     process(data, size);
+ *     aq_heap_free(heap);
+ * }
+ * ```
+ * ============================================================================================================= */
+
+/** Readers pause until there is space in the ring; nothing is lost but what the source itself cannot hold. */
+#define AQ_OVERFLOW_BLOCK 0
+/** A heap that finds the ring full is dropped (overflow_newest). */
+#define AQ_OVERFLOW_DROP_NEWEST 1
+/** The heap that has been in the ring the longest is dropped (overflow_oldest_heaps). */
+#define AQ_OVERFLOW_DROP_OLDEST 2
+
+/** How a stream hands out its heaps. Fill it with aq_ring_config_init() first; it is copied when the stream is made. */
+typedef struct aq_ring_config {
+    /** Set by aq_ring_config_init(). */
+    size_t struct_size;
+    /** Heaps that fit into the ring: 1 .. 2^20; 4 by default. A stream with a callback has no ring. */
+    size_t heaps;
+    /**
+     * 1 (default): incomplete heaps are dropped (they are counted, and logged). 0: they are handed out, too; see
+     * aq_heap_is_complete().
+     */
+    int32_t contiguous_only;
+    /** 1: incomplete heaps tell which of their bytes were received: aq_heap_payload_range(). 0 (default): they do not. */
+    int32_t incomplete_keep_payload_ranges;
+    /** What to do when the ring is full: AQ_OVERFLOW_*; AQ_OVERFLOW_BLOCK by default. */
+    int32_t overflow;
+    /** Must be 0; anything else is AQ_E_VERSION. */
+    int32_t reserved;
+} aq_ring_config;
+
+/**
+ * Takes a heap.
+ *
+ * @param heap the heap; it belongs to the callback, which frees it with aq_heap_free(), now or later, on any thread
+ * @param batch_stats the batch's statistics, to add to, at the indices that aq_recv_stream_config_add_stat() gave. Those below
+ *     are the library's own: changing them breaks the ledger. Valid until it returns
+ * @param user as passed to aq_recv_stream_new_callback()
+ *
+ * - called from: the stream's worker thread, heap by heap
+ * - may block: no; the stream receives nothing meanwhile, and neither do others on the same worker
+ * - may call: functions that do not wait; not aq_recv_stream_stop() or _free(), which answer AQ_E_STATE
+ * - valid until: the heap is the callback's
+ * - on error: there is no way to report one; count it in a statistic of the program's own
+ */
+typedef void (*aq_heap_fn)(aq_heap *heap, uint64_t *batch_stats, void *user);
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_ring_config_init(aq_ring_config *config, size_t struct_size);
+
+/**
+ * Makes a stream that puts its heaps on a ring of its own.
+ *
+ * @param pool where it runs
+ * @param config the stream's settings; NULL for the defaults
+ * @param ring_config the ring's settings; NULL for the defaults
+ * @param out receives the stream; free it with aq_recv_stream_free()
+ * @return AQ_OK; AQ_E_INVALID when a setting is out of range, or the name of a statistic is empty or taken; AQ_E_VERSION;
+ *     AQ_E_NOMEM; AQ_E_STATE when the pool is stopped
+ *
+ * Threads: any.
+ */
+aq_status aq_recv_stream_new(aq_thread_pool *pool, const aq_recv_stream_config *config,
+    const aq_ring_config *ring_config, aq_recv_stream **out);
+
+/**
+ * Makes a stream that calls a function with each heap.
+ *
+ * @param pool where it runs
+ * @param config the stream's settings; NULL for the defaults
+ * @param ring_config contiguous_only and incomplete_keep_payload_ranges; the rest has no meaning here. NULL for the defaults
+ * @param heap_ready the function; required
+ * @param user passed to it; belongs to the stream from now on, also on an error
+ * @param user_free releases user, after the last call of heap_ready; or NULL
+ * @param out receives the stream; free it with aq_recv_stream_free()
+ * @return AQ_OK; AQ_E_INVALID when heap_ready is NULL, a setting is out of range, or the name of a statistic is empty or taken;
+ *     AQ_E_VERSION; AQ_E_NOMEM; AQ_E_STATE when the pool is stopped
+ *
+ * Threads: any.
+ */
+aq_status aq_recv_stream_new_callback(aq_thread_pool *pool, const aq_recv_stream_config *config,
+    const aq_ring_config *ring_config, aq_heap_fn heap_ready, void *user, aq_user_free_fn user_free,
+    aq_recv_stream **out);
+
+/**
+ * Takes the next heap.
+ *
+ * @param stream a stream of heaps with a ring
+ * @param timeout_ns how long to wait for one, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @param heap receives the heap; free it with aq_heap_free()
+ * @return AQ_OK; AQ_EMPTY (with timeout 0) or AQ_TIMEOUT when there is none; AQ_STOPPED when the stream has ended and all heaps
+ *     that it had have been taken; AQ_E_STATE when the stream is of another kind
+ *
+ * Threads: any number at the same time, and at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_get(aq_recv_stream *stream, int64_t timeout_ns, aq_heap **heap);
+
+/**
+ * A file descriptor that is readable while aq_recv_stream_get() would not wait: there is a heap, or the stream has ended.
+ * For poll, select or epoll; never read it, write to it or close it.
+ *
+ * @param stream a stream of heaps with a ring
+ * @param fd receives the descriptor, valid until the stream is freed
+ * @return AQ_OK; AQ_E_IO when there are too many open files; AQ_E_STATE when the stream is of another kind
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_fd(const aq_recv_stream *stream, int *fd);
+
+/**
+ * How many heaps are in the ring. Others may change that before the caller looks at it.
+ *
+ * @param stream a stream of heaps with a ring
+ * @param size receives the number
+ * @return AQ_OK; AQ_E_STATE when the stream is of another kind
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_ring_size(const aq_recv_stream *stream, size_t *size);
+
+/**
+ * How many heaps fit into the ring.
+ *
+ * @param stream a stream of heaps with a ring
+ * @param capacity receives the number
+ * @return AQ_OK; AQ_E_STATE when the stream is of another kind
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_ring_capacity(const aq_recv_stream *stream, size_t *capacity);
+
+/**
+ * The ring's settings, as the stream was made with.
+ *
+ * @param stream a stream of heaps with a ring
+ * @param config a struct from aq_ring_config_init()
+ * @return AQ_OK; AQ_E_INVALID when the struct was not initialised; AQ_E_STATE when the stream is of another kind
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ */
+aq_status aq_recv_stream_get_ring_config(const aq_recv_stream *stream, aq_ring_config *config);
 
 /* =============================================================================================================
  * Chunk streams

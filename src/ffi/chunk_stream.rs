@@ -17,7 +17,7 @@ use super::chunk::aq_chunk_ring;
 use super::guard::{Outcome, guard};
 use super::handle;
 use super::pointer::{self, Out};
-use super::recv::{ReceivingStream, aq_recv_stream, aq_recv_stream_config, stream_config};
+use super::recv::{Kind, ReceivingStream, aq_recv_stream, aq_recv_stream_config, stream_config};
 use super::sized::{self, SizedStruct};
 use super::status::aq_status;
 use super::thread_pool::aq_thread_pool;
@@ -247,9 +247,10 @@ pub unsafe extern "C" fn aq_chunk_ring_stream_new(
     out: *mut *mut aq_recv_stream,
 ) -> aq_status {
     guard(|| {
-        // First, for it takes over place_user.
-        // SAFETY: NULL or a struct of its struct_size by the caller's contract.
-        let chunk_config = unsafe { self::chunk_config(chunk_config) }?;
+        // Both first, for they take over what the structs hand over.
+        // SAFETY: NULL or structs of their struct_size by the caller's contract.
+        let (chunk_config, config) = unsafe { (self::chunk_config(chunk_config), stream_config(config)) };
+        let (chunk_config, config) = (chunk_config?, config?);
         // SAFETY: NULL or live handles by the caller's contract.
         let (pool, data, free) = unsafe {
             (
@@ -258,12 +259,10 @@ pub unsafe extern "C" fn aq_chunk_ring_stream_new(
                 handle::borrow(free_ring, "free_ring")?,
             )
         };
-        // SAFETY: NULL or a struct of its struct_size by the caller's contract.
-        let config = unsafe { stream_config(config) }?;
         // SAFETY: NULL or writable by the caller's contract.
         let out = unsafe { Out::new(out, "out") }?;
         let stream = ChunkRingStream::new(&pool, config, chunk_config, data.clone(), free.clone())?;
-        out.write(handle::new(ReceivingStream::new(stream)));
+        out.write(handle::new(ReceivingStream::new(Kind::Chunks(stream))));
         Ok(Outcome::Done)
     })
 }

@@ -125,6 +125,20 @@ pub(super) unsafe fn allocator_or_default(allocator: *const aq_allocator) -> Res
     Ok(unsafe { handle::borrow(allocator, "allocator") }?.clone())
 }
 
+/// The allocator behind an argument that may be NULL, which means that none is given.
+///
+/// # Safety
+/// As for [`handle::borrow`].
+pub(super) unsafe fn optional_allocator(
+    allocator: *const aq_allocator,
+) -> Result<Option<Arc<dyn Allocator>>> {
+    if allocator.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    Ok(Some(unsafe { handle::borrow(allocator, "memory_allocator") }?.clone()))
+}
+
 /// Memory of the caller as a buffer; empty where there is none.
 ///
 /// # Safety

@@ -38,8 +38,11 @@
 pub mod callback;
 pub mod chunk;
 pub mod chunk_stream;
+pub mod copy;
 pub mod guard;
 pub mod handle;
+pub mod heap;
+pub mod heap_stream;
 pub mod log;
 pub mod memory;
 pub mod pointer;

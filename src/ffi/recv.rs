@@ -1,18 +1,23 @@
 //! Receiving streams
 //!
 //! A stream gets packets from its readers, assembles them into heaps, and counts every one of them. It lives on one
-//! worker thread of a pool. aq_chunk_ring_stream_new() makes one that places heaps in chunks.
+//! worker thread of a pool. aq_recv_stream_new() makes one that hands out heaps, aq_recv_stream_new_callback() one that calls a
+//! function with each, aq_chunk_ring_stream_new() one that places them in chunks.
 //!
 //! A stream ends when it is stopped, when a stop item comes, when the last of its readers has nothing more, or when its
 //! rings or its pool are stopped; aq_recv_stream_end_reason() tells. It cannot be started again.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_void};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::callback::{Callback, aq_user_free_fn};
 use super::chunk::{aq_chunk, aq_chunk_ring, into_handle, take};
+use super::copy::{self, AQ_MEMCPY_NONTEMPORAL, AQ_MEMCPY_STD, CPacketCopy, aq_packet_copy_fn};
 use super::guard::{Outcome, guard};
 use super::handle::{self, Opaque};
+use super::memory::{aq_allocator, optional_allocator};
 use super::pointer::{self, Out};
 use super::sized::{self, SizedStruct, flag};
 use super::stats::aq_recv_stats;
@@ -21,8 +26,9 @@ use super::text;
 use crate::chunk::{AddFree, ChunkRingStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::CopyMethod;
+use crate::recv::heap::{HeapCallbackStream, HeapRingStream};
 use crate::recv::stats::{CustomStat, Mode, Stat};
-use crate::recv::{Copier, EndReason, Stream, StreamConfig};
+use crate::recv::{Copier, EndReason, PacketCopy, Stream, StreamConfig};
 
 /// A receiving stream.
 pub struct aq_recv_stream {
@@ -34,9 +40,16 @@ impl Opaque for aq_recv_stream {
     type Inner = ReceivingStream;
 }
 
+/// What becomes of a stream's heaps.
+pub(super) enum Kind {
+    Chunks(ChunkRingStream),
+    HeapRing(HeapRingStream),
+    HeapCallback(HeapCallbackStream),
+}
+
 /// What an aq_recv_stream owns.
 pub struct ReceivingStream {
-    pub(super) chunks: ChunkRingStream,
+    pub(super) kind: Kind,
     /// The statistics' names as C text.
     stat_names: Vec<CString>,
     /// The port of each reader, 0 if it has none, in the order in which they were added.
@@ -44,26 +57,38 @@ pub struct ReceivingStream {
 }
 
 impl ReceivingStream {
-    pub(super) fn new(chunks: ChunkRingStream) -> Self {
-        let stats = chunks.stream().stats();
+    pub(super) fn new(kind: Kind) -> Self {
+        let stats = kind.stream().stats();
         // Names came from C, or are our own: no NUL inside.
         let name = |index| CString::new(stats.name(index).unwrap_or_default()).unwrap_or_default();
         let stat_names = (0..stats.count()).map(name).collect();
-        Self { chunks, stat_names, ports: Mutex::default() }
+        Self { kind, stat_names, ports: Mutex::default() }
     }
 
     pub(super) fn stream(&self) -> &Stream {
-        self.chunks.stream()
+        self.kind.stream()
+    }
+
+    fn chunks(&self) -> Result<&ChunkRingStream> {
+        match &self.kind {
+            Kind::Chunks(chunks) => Ok(chunks),
+            _ => Err(Error::state("stream: it is no chunk stream")),
+        }
+    }
+}
+
+impl Kind {
+    fn stream(&self) -> &Stream {
+        match self {
+            Self::Chunks(chunks) => chunks.stream(),
+            Self::HeapRing(heaps) => heaps.stream(),
+            Self::HeapCallback(heaps) => heaps.stream(),
+        }
     }
 }
 
 /// How many statistics of its own a program can add to a stream.
 pub const AQ_MAX_CUSTOM_STATS: usize = 32;
-
-/// Through the caches.
-pub const AQ_MEMCPY_STD: i32 = 0;
-/// Past the caches, where the processor can: faster for large heaps that are not used soon after.
-pub const AQ_MEMCPY_NONTEMPORAL: i32 = 1;
 
 /// Values are added up.
 pub const AQ_STAT_COUNTER: i32 = 0;
@@ -88,7 +113,7 @@ pub struct aq_custom_stat {
 pub struct aq_recv_stream_config {
     /// Set by aq_recv_stream_config_init().
     pub struct_size: usize,
-    /// How many newer heaps (of more than one packet) may start before a partial heap is given up, per substream:
+    /// How many newer heaps may start before a partial heap is given up, per substream:
     /// 1 .. 2^20, together with substreams; 4 by default.
     pub max_heaps: usize,
     /// Heap numbers modulo this tell interleaved senders apart, each with its own max_heaps: at least 1, the default.
@@ -96,6 +121,21 @@ pub struct aq_recv_stream_config {
     /// Packets of heaps longer than this are discarded (heap_too_large): at least 1 byte; 1 GiB by default. Set to the room that
     /// a heap has in its chunk, it keeps a wrong heap from running into its neighbours.
     pub max_heap_size: u64,
+    /// Streams of heaps: bytes that the heaps in progress may have together, at least max_heap_size; heaps beyond are discarded
+    /// (no_memory). 0 (default): four times max_heap_size.
+    pub max_heap_memory: u64,
+    /// Streams of heaps: items that a heap may have; heaps with more are discarded (too_many_items). 1 .. 2^32; 65536 by default.
+    pub max_items: usize,
+    /// Streams of heaps: where the memory for payloads comes from; NULL (default) for the system's heap. The stream keeps the
+    /// allocator alive. Its allocate function gets the packet that the memory is wanted for (of TCP readers, its header and item
+    /// pointers only), and is called by the stream's worker.
+    pub memory_allocator: *mut aq_allocator,
+    /// Called instead of memcpy for each packet's payload; NULL (default) for none. See aq_packet_copy_fn.
+    pub packet_copy: aq_packet_copy_fn,
+    /// Passed to packet_copy; belongs to the stream from the call that makes it on, also on an error.
+    pub packet_copy_user: *mut c_void,
+    /// Releases packet_copy_user, after the last call of packet_copy; or NULL.
+    pub packet_copy_user_free: aq_user_free_fn,
     /// A number that this stream's chunks carry; 0 by default.
     pub stream_id: u64,
     /// 1: accept a heap's packets in any order. 0 (default): discard a packet that is not the next of its heap.
@@ -108,8 +148,9 @@ pub struct aq_recv_stream_config {
     pub explicit_start: i32,
     /// How payloads are copied to where they belong: AQ_MEMCPY_STD (default) or AQ_MEMCPY_NONTEMPORAL.
     pub memcpy: i32,
-    /// Must be 0; anything else is AQ_E_VERSION.
-    pub reserved: i32,
+    /// Which bugs of old senders to put up with when descriptors and values of this stream's heaps are decoded: the sum of
+    /// AQ_BUG_COMPAT_* flags; 0 (default) for none.
+    pub bug_compat: i32,
     /// How many of custom_stats are in use; aq_recv_stream_config_add_stat() counts.
     pub n_custom_stats: usize,
     /// Statistics of the program's own.
@@ -119,19 +160,25 @@ pub struct aq_recv_stream_config {
 // SAFETY: integers and pointers without padding (six i32 in a row; a custom stat is a pointer and two i32).
 unsafe impl SizedStruct for aq_recv_stream_config {
     const NAME: &'static str = "aq_recv_stream_config";
-    const FIRST_SIZE: usize = 72 + 16 * AQ_MAX_CUSTOM_STATS;
+    const FIRST_SIZE: usize = 120 + 16 * AQ_MAX_CUSTOM_STATS;
     const DEFAULT: Self = Self {
         struct_size: 0,
         max_heaps: 4,
         substreams: 1,
         max_heap_size: 1 << 30,
+        max_heap_memory: 0,
+        max_items: 1 << 16,
+        memory_allocator: std::ptr::null_mut(),
+        packet_copy: None,
+        packet_copy_user: std::ptr::null_mut(),
+        packet_copy_user_free: None,
         stream_id: 0,
         allow_out_of_order: 0,
         allow_unsized_heaps: 1,
         stop_on_stop_item: 1,
         explicit_start: 0,
         memcpy: AQ_MEMCPY_STD,
-        reserved: 0,
+        bug_compat: 0,
         n_custom_stats: 0,
         custom_stats: [aq_custom_stat { name: std::ptr::null(), mode: 0, reserved: 0 }; AQ_MAX_CUSTOM_STATS],
     };
@@ -142,9 +189,16 @@ unsafe impl SizedStruct for aq_recv_stream_config {
 /// # Safety
 /// NULL, or a struct of its struct_size whose names are C texts.
 pub(super) unsafe fn stream_config(config: *const aq_recv_stream_config) -> Result<StreamConfig> {
-    // SAFETY: the caller's promise.
-    let c = unsafe { sized::read_or_default(config, "config") }?;
-    sized::reserved(c.reserved, "config: reserved")?;
+    let (c, tail) = match config.is_null() {
+        true => (aq_recv_stream_config::DEFAULT, Ok(())),
+        // SAFETY: the caller's promise.
+        false => unsafe { sized::read_known(config, "config") }?,
+    };
+    // First, for it takes over packet_copy_user.
+    // SAFETY: the contract of the struct: packet_copy_user_free may be called once with packet_copy_user.
+    let copy = unsafe { Callback::new(c.packet_copy, c.packet_copy_user, c.packet_copy_user_free) };
+    tail?;
+    let user_copy = copy.function.is_some().then(|| copy.required("packet_copy")).transpose()?;
     let stats = c.custom_stats.get(..c.n_custom_stats).ok_or_else(|| too_many_stats(c.n_custom_stats))?;
     let custom_stats = stats
         .iter()
@@ -161,27 +215,27 @@ pub(super) unsafe fn stream_config(config: *const aq_recv_stream_config) -> Resu
         max_heaps: c.max_heaps,
         substreams: c.substreams,
         max_heap_size: c.max_heap_size,
+        max_heap_memory: c.max_heap_memory,
+        max_items: c.max_items,
+        // The core checks the rest of the range.
+        bug_compat: u8::try_from(c.bug_compat).map_err(|_| {
+            Error::invalid(format!("bug_compat must be between 0 and 15 (got {})", c.bug_compat))
+        })?,
+        // SAFETY: NULL or a live handle by the contract of the struct.
+        allocator: unsafe { optional_allocator(c.memory_allocator) }?,
         stream_id: c.stream_id,
         allow_out_of_order: flag(c.allow_out_of_order, "allow_out_of_order")?,
         allow_unsized_heaps: flag(c.allow_unsized_heaps, "allow_unsized_heaps")?,
         stop_on_stop_item: flag(c.stop_on_stop_item, "stop_on_stop_item")?,
         explicit_start: flag(c.explicit_start, "explicit_start")?,
-        copy: Copier { method: copy_method(c.memcpy)?, user: None },
+        copy: Copier {
+            method: copy::method(c.memcpy)?,
+            user: user_copy.map(|copy| Arc::new(CPacketCopy(copy)) as Arc<dyn PacketCopy>),
+        },
         custom_stats,
     };
     config.check()?;
     Ok(config)
-}
-
-fn copy_method(value: i32) -> Result<CopyMethod> {
-    match value {
-        AQ_MEMCPY_STD => Ok(CopyMethod::Std),
-        AQ_MEMCPY_NONTEMPORAL => Ok(CopyMethod::NonTemporal),
-        _ => {
-            let rule = "memcpy must be AQ_MEMCPY_STD or AQ_MEMCPY_NONTEMPORAL";
-            Err(Error::invalid(format!("{rule} (got {value})")))
-        }
-    }
 }
 
 fn mode(value: i32, name: &str) -> Result<Mode> {
@@ -250,6 +304,52 @@ pub unsafe extern "C" fn aq_recv_stream_config_add_stat(
     })
 }
 
+/// The stream's settings, as it was made with.
+///
+/// @param stream the stream
+/// @param config a struct from aq_recv_stream_config_init(). memory_allocator and packet_copy with its two fellows are left NULL,
+///     as they belong to the stream; the names of custom_stats are valid as long as the stream
+/// @return AQ_OK; AQ_E_INVALID when the struct was not initialised
+///
+/// Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_recv_stream_get_config(
+    stream: *const aq_recv_stream,
+    config: *mut aq_recv_stream_config,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let stream = unsafe { handle::borrow(stream, "stream") }?;
+        let c = stream.stream().config();
+        let mut value = aq_recv_stream_config {
+            max_heaps: c.max_heaps,
+            substreams: c.substreams,
+            max_heap_size: c.max_heap_size,
+            max_heap_memory: c.max_heap_memory,
+            max_items: c.max_items,
+            stream_id: c.stream_id,
+            allow_out_of_order: c.allow_out_of_order.into(),
+            allow_unsized_heaps: c.allow_unsized_heaps.into(),
+            stop_on_stop_item: c.stop_on_stop_item.into(),
+            explicit_start: c.explicit_start.into(),
+            memcpy: match c.copy.method {
+                CopyMethod::Std => AQ_MEMCPY_STD,
+                CopyMethod::NonTemporal => AQ_MEMCPY_NONTEMPORAL,
+            },
+            bug_compat: c.bug_compat.into(),
+            n_custom_stats: c.custom_stats.len(),
+            ..aq_recv_stream_config::DEFAULT
+        };
+        let names = stream.stat_names.iter().skip(Stat::ALL.len());
+        for ((slot, stat), name) in value.custom_stats.iter_mut().zip(&c.custom_stats).zip(names) {
+            let mode = if stat.mode == Mode::Maximum { AQ_STAT_MAXIMUM } else { AQ_STAT_COUNTER };
+            *slot = aq_custom_stat { name: name.as_ptr(), mode, reserved: 0 };
+        }
+        // SAFETY: NULL or a struct of its struct_size by the caller's contract.
+        unsafe { sized::write(config, &value, "config") }
+    })
+}
+
 /// Starts a stream that was made with explicit_start. Does nothing if it has been started.
 ///
 /// @param stream the stream
@@ -267,7 +367,8 @@ pub unsafe extern "C" fn aq_recv_stream_start(stream: *mut aq_recv_stream) -> aq
 
 /// Stops the stream and waits until its worker has let go of it: no callback runs after this returns.
 ///
-/// Partial heaps are given up; live chunks go to the data ring as far as there is space; then both rings are stopped.
+/// Partial heaps are given up. Heaps in a stream's own ring can still be taken. Of a chunk stream, live chunks go to the data
+/// ring as far as there is space; then both rings are stopped.
 /// A stream that has ended by itself is left as it is, and so are its rings.
 ///
 /// @param stream the stream
@@ -536,7 +637,7 @@ pub unsafe extern "C" fn aq_recv_stream_stat_value(
 ///     present flags cleared). If the free ring has been stopped nobody needs the chunk any more: it is freed, and the answer
 ///     is AQ_OK
 /// @return AQ_OK; AQ_FULL when the free ring is full: it should have a place for every chunk; AQ_E_STATE when the caller does
-///     not hold the chunk
+///     not hold the chunk, or the stream is no chunk stream
 ///
 /// Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
 #[unsafe(no_mangle)]
@@ -547,8 +648,9 @@ pub unsafe extern "C" fn aq_recv_stream_add_free_chunk(
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let stream = unsafe { handle::borrow(stream, "stream") }?;
+        let chunks = stream.chunks()?;
         // SAFETY: NULL or a chunk by the caller's contract.
-        Ok(match stream.chunks.add_free_chunk(unsafe { take(chunk) }?) {
+        Ok(match chunks.add_free_chunk(unsafe { take(chunk) }?) {
             AddFree::Added | AddFree::Stopped(_) => Outcome::Done,
             AddFree::Full(chunk) => {
                 into_handle(chunk);
@@ -562,7 +664,7 @@ pub unsafe extern "C" fn aq_recv_stream_add_free_chunk(
 ///
 /// @param stream a chunk stream
 /// @param ring receives a handle to the ring; free it with aq_chunk_ring_free(), which leaves the ring itself to the stream
-/// @return AQ_OK
+/// @return AQ_OK; AQ_E_STATE when the stream is no chunk stream
 ///
 /// Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
 #[unsafe(no_mangle)]
@@ -574,7 +676,7 @@ pub unsafe extern "C" fn aq_recv_stream_data_ring(
         // SAFETY: NULL or a live handle by the caller's contract.
         let stream = unsafe { handle::borrow(stream, "stream") }?;
         // SAFETY: NULL or writable by the caller's contract.
-        unsafe { Out::new(ring, "ring") }?.write(handle::new(stream.chunks.data_ring().clone()));
+        unsafe { Out::new(ring, "ring") }?.write(handle::new(stream.chunks()?.data_ring().clone()));
         Ok(Outcome::Done)
     })
 }
@@ -583,7 +685,7 @@ pub unsafe extern "C" fn aq_recv_stream_data_ring(
 ///
 /// @param stream a chunk stream
 /// @param ring receives a handle to the ring; free it with aq_chunk_ring_free(), which leaves the ring itself to the stream
-/// @return AQ_OK
+/// @return AQ_OK; AQ_E_STATE when the stream is no chunk stream
 ///
 /// Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
 #[unsafe(no_mangle)]
@@ -595,7 +697,7 @@ pub unsafe extern "C" fn aq_recv_stream_free_ring(
         // SAFETY: NULL or a live handle by the caller's contract.
         let stream = unsafe { handle::borrow(stream, "stream") }?;
         // SAFETY: NULL or writable by the caller's contract.
-        unsafe { Out::new(ring, "ring") }?.write(handle::new(stream.chunks.free_ring().clone()));
+        unsafe { Out::new(ring, "ring") }?.write(handle::new(stream.chunks()?.free_ring().clone()));
         Ok(Outcome::Done)
     })
 }

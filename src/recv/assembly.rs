@@ -151,6 +151,10 @@ impl<H: HeapHandler> Assembler<H> {
         }
         if self.stop_on_stop_item && packet.is_stop() {
             self.end = Some(EndReason::StopItem);
+            if packet.is_whole_heap() {
+                // The last heap that an older one is given up for.
+                self.make_room(packet.heap_cnt());
+            }
             return Err(self.count(Stat::PacketsControl));
         }
         if !self.handler.is_ready(&mut self.batch) {
@@ -173,10 +177,30 @@ impl<H: HeapHandler> Assembler<H> {
         }
     }
 
+    /// Begins a heap in one packet. It goes by the table, but is one more after which older ones are given up.
+    #[inline]
+    fn begin_whole(&mut self, packet: &Header<'_>) -> Begin<H::Heap> {
+        if self.table.is_vacant() {
+            return self.handler.begin(packet, &mut self.batch);
+        }
+        self.make_room(packet.heap_cnt());
+        let begin = self.handler.begin(packet, &mut self.batch);
+        if !matches!(begin, Begin::Blocked) {
+            self.table.pass(packet.heap_cnt());
+        }
+        begin
+    }
+
+    fn make_room(&mut self, heap_cnt: u64) {
+        if let Some(evicted) = self.table.make_room(heap_cnt) {
+            self.give_up(evicted, Stat::IncompleteHeapsEvicted);
+        }
+    }
+
     /// A heap in one packet: no table, no state.
     #[inline]
     fn whole(&mut self, packet: &Packet<'_>) -> Flow {
-        let mut heap = match self.handler.begin(packet, &mut self.batch) {
+        let mut heap = match self.begin_whole(packet) {
             Begin::Blocked => return Flow::Blocked,
             Begin::Discarded(discard) => return self.end_whole(packet, Err(discard)),
             Begin::Placed(heap) => heap,
@@ -234,9 +258,7 @@ impl<H: HeapHandler> Assembler<H> {
             self.note_lost_start(heap_cnt);
             return Err(self.count(Stat::OutOfOrder));
         }
-        if let Some(evicted) = self.table.make_room(heap_cnt) {
-            self.give_up(evicted, Stat::IncompleteHeapsEvicted);
-        }
+        self.make_room(heap_cnt);
         let fate = match self.handler.begin(packet, &mut self.batch) {
             Begin::Blocked => return Err(Flow::Blocked),
             Begin::Placed(heap) => Ok(heap),
@@ -318,7 +340,7 @@ impl<H: HeapHandler> Assembler<H> {
     }
 
     fn open_whole(&mut self, header: &Header<'_>) -> Opening {
-        let heap = match self.handler.begin(header, &mut self.batch) {
+        let heap = match self.begin_whole(header) {
             Begin::Blocked => return Opening::Blocked,
             Begin::Discarded(discard) => {
                 let _ = self.end_whole(header, Err(discard));

@@ -18,7 +18,10 @@ pub struct Room {
 }
 
 /// A user's way to copy the payload of a packet, for example scattering it.
-pub trait PacketCopy: Send + Sync {
+///
+/// # Safety
+/// An implementation writes to the room only, and has written all of a heap's bytes when all its packets were copied.
+pub unsafe trait PacketCopy: Send + Sync {
     /// Copies the packet's payload to `room`, anywhere in it. Called by the stream's worker, packet by packet.
     fn copy(&self, room: Room, packet: &Packet<'_>);
 }

@@ -4,7 +4,8 @@
 //! time of `max_heaps` newer ones to complete, whether those complete or not, and a lost packet never keeps memory for
 //! good. A completed heap leaves its number in its place, by which late duplicates of its packets are recognised.
 //!
-//! Heaps that come whole in one packet never enter the table.
+//! Heaps that come whole in one packet never enter the table. But they take a place as well, which stays empty: so a heap
+//! of which a packet was lost is given up in a stream of small heaps, too.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -146,7 +147,7 @@ impl Progress {
     pub fn ranges(&self) -> Vec<Range<u64>> {
         match &self.received {
             Received::UpTo(0) => Vec::new(),
-            Received::UpTo(received) => vec![0..*received],
+            Received::UpTo(received) => std::iter::once(0..*received).collect(),
             Received::Ranges(ranges) => ranges.iter().collect(),
         }
     }
@@ -230,6 +231,8 @@ pub(super) struct Table<T> {
     latest: usize,
     /// Heaps entered.
     entered: u64,
+    /// Places with a heap number.
+    occupied: usize,
 }
 
 impl<T> Table<T> {
@@ -243,6 +246,7 @@ impl<T> Table<T> {
             index: (max_heaps > LINEAR_LIMIT).then(HashMap::new),
             latest: 0,
             entered: 0,
+            occupied: 0,
         }
     }
 
@@ -289,9 +293,22 @@ impl<T> Table<T> {
         self.clear(start + self.next[start / self.max_heaps])
     }
 
+    /// No heap is in progress, nor remembered.
+    #[inline]
+    pub(super) fn is_vacant(&self) -> bool {
+        self.occupied == 0
+    }
+
+    /// Leaves the place empty that [`make_room`](Self::make_room) has freed.
+    pub(super) fn pass(&mut self, heap_cnt: u64) {
+        let substream = self.ring_start(heap_cnt) / self.max_heaps;
+        self.next[substream] = (self.next[substream] + 1) % self.max_heaps;
+    }
+
     /// Enters a heap at the place that [`make_room`](Self::make_room) has freed.
     pub(super) fn insert(&mut self, heap_cnt: u64, mut heap: Partial<T>) -> usize {
         self.entered += 1;
+        self.occupied += 1;
         heap.serial = self.entered;
         let start = self.ring_start(heap_cnt);
         let next = &mut self.next[start / self.max_heaps];
@@ -316,6 +333,9 @@ impl<T> Table<T> {
 
     fn clear(&mut self, place: usize) -> Option<Partial<T>> {
         let number = std::mem::replace(&mut self.numbers[place], NOBODY);
+        if number != NOBODY {
+            self.occupied -= 1;
+        }
         if let Some(index) = &mut self.index {
             index.remove(&number);
         }

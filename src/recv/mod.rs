@@ -1,13 +1,15 @@
 //! Receiving streams: readers feed packets, packets become heaps, and every packet is counted.
 //!
 //! A [`Stream`] is the handle; its [`Assembler`] and [`Reader`](reader::Reader)s live on one worker of a thread pool, so
-//! that the path of a packet takes no lock. Who consumes the heaps is a [`HeapHandler`]: see [`crate::chunk`].
+//! that the path of a packet takes no lock. Who consumes the heaps is a [`HeapHandler`]: see [`heap`] and
+//! [`crate::chunk`].
 
 mod assembly;
 mod config;
 mod copy;
 mod end;
 mod handler;
+pub mod heap;
 mod heaps;
 mod ranges;
 pub mod reader;

@@ -28,6 +28,7 @@
 
 mod flavour;
 pub mod id;
+pub mod item;
 mod malformed;
 mod packet;
 mod pointer;

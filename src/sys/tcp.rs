@@ -101,7 +101,7 @@ mod tests {
         let (receiver, _) = listener.accept().unwrap();
         let (mut first, mut second) = ([0; 3], [0; 8]);
         // SAFETY: two arrays that live on.
-        let mut read = |first: &mut [u8], second: &mut [u8]| unsafe {
+        let read = |first: &mut [u8], second: &mut [u8]| unsafe {
             read(receiver.as_fd(), Span::of(first), Span::of(second))
         };
         assert_eq!(read(&mut first, &mut second).unwrap_err().kind(), io::ErrorKind::WouldBlock);

@@ -27,14 +27,11 @@ use crate::sys::tcp::{self, Span};
 const HEADER: usize = 8;
 
 /// Bytes of the intake.
-#[allow(non_snake_case)] fn env(n: &str, d: usize) -> usize { std::env::var(n).ok().map_or(d, |v| v.parse().unwrap()) }
-static INTAKE_: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| env("INTAKE", 65536));
-static LONG_: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| env("LONG", 8192) as u64);
-
+const INTAKE: usize = 64 << 10;
 
 /// Payloads from this length on are read straight into their places; shorter ones are copied there, as system calls would cost
 /// more.
-
+const LONG: u64 = 8 << 10;
 
 /// Bytes read, or looked through, before others get their turn.
 const TURN: usize = 1 << 20;
@@ -115,7 +112,7 @@ impl Connection {
             socket,
             from,
             rules,
-            intake: Intake::new(*INTAKE_),
+            intake: Intake::new(INTAKE),
             current: None,
             header: Vec::new(),
             latest_header: HEADER,
@@ -159,13 +156,13 @@ impl Connection {
     /// Reads once. The bytes held are the beginning of something that needs `need` of them.
     fn read(&mut self, sink: &mut dyn PacketSink, need: usize) -> io::Result<usize> {
         let direct = self.room(sink).unwrap_or(Span::EMPTY);
-        let ahead = if self.long { self.latest_header } else { *INTAKE_ };
+        let ahead = if self.long { self.latest_header } else { INTAKE };
         let space = match &self.current {
             Some(_) if direct.len > 0 => self.intake.space(1, ahead),
             // To be skipped: any place will do.
             Some(current) => {
                 let rest = current.length - current.done;
-                self.intake.space(1, rest.saturating_add(ahead).min(*INTAKE_))
+                self.intake.space(1, rest.saturating_add(ahead).min(INTAKE))
             }
             None => self.intake.space(need, ahead),
         };
@@ -246,7 +243,7 @@ impl Connection {
         let held = self.intake.held();
         match Packet::parse(held) {
             Ok(packet) if packet.size() <= self.rules.max_size => {
-                self.long = packet.payload_length() >= *LONG_;
+                self.long = packet.payload_length() >= LONG;
                 self.latest_header = HEADER + packet.pointer_bytes().len();
                 if sink.parsed(&packet) != Flow::Taken {
                     return Some(Taken::Blocked);
@@ -262,7 +259,11 @@ impl Connection {
             Err(Malformed::TooShort) => Some(Taken::Until(HEADER)),
             Err(Malformed::ItemsOverflow) => {
                 let size = held.first_chunk().map_or(Ok(HEADER), Header::measure).unwrap_or(HEADER);
-                if size > self.rules.max_size { self.too_long(sink, size as u64) } else { Some(Taken::Until(size)) }
+                if size > self.rules.max_size {
+                    self.too_long(sink, size as u64)
+                } else {
+                    Some(Taken::Until(size))
+                }
             }
             Err(Malformed::PayloadOverflow) => self.begin(sink),
             Err(kind) => self.garbage(sink, kind),
@@ -281,7 +282,7 @@ impl Connection {
             return self.too_long(sink, size);
         }
         let length = header.payload_length() as usize;
-        self.long = length as u64 >= *LONG_;
+        self.long = length as u64 >= LONG;
         self.latest_header = start;
         let ticket = match sink.open(&header) {
             Opening::Open(ticket) => Some(ticket),

@@ -34,9 +34,8 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr> {
 }
 
 fn bind(address: SocketAddr, buffer_size: usize) -> Result<Socket> {
-    let fail = |call: &'static str| {
-        move |e: io::Error| Error::io(format_args!("tcp reader: {call} {address}"), &e)
-    };
+    let fail =
+        |call: &'static str| move |e: io::Error| Error::io(format_args!("tcp reader: {call} {address}"), &e);
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
         .map_err(fail("a socket for"))?;
     // The last connection to this port may be remembered for a minute; that is no reason to refuse.

@@ -1,0 +1,149 @@
+//! Where finished heaps go. All of it runs on the stream's worker, but the other end of the ring.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::Heap;
+use crate::recv::handler::Discard;
+use crate::recv::stats::{Batch, Stat};
+use crate::ring::{PutError, Ring, Wait};
+
+/// What a stream does with a heap when its ring is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overflow {
+    /// It pauses its readers until there is space.
+    #[default]
+    Block,
+    /// It drops that heap.
+    DropNewest,
+    /// It drops the heap that has been in the ring the longest.
+    DropOldest,
+}
+
+/// Takes finished heaps.
+pub(super) trait Consumer: Send {
+    /// The waker to leave wherever it has to wait.
+    fn attach(&mut self, waker: &Waker);
+    /// Takes a heap, or keeps it for later, or says why it is dropped.
+    fn take(&mut self, heap: Box<Heap>, batch: &mut Batch) -> Result<(), Discard>;
+    /// Hands on what it kept. False if it must keep some of it; then it has left the waker.
+    fn is_ready(&mut self, batch: &mut Batch) -> bool;
+    /// The last call: nothing more will come.
+    fn close(&mut self, batch: &mut Batch);
+}
+
+/// The ring of a stream. The consumer on its other end never stops it; the stream does, at its end.
+pub(super) struct RingConsumer {
+    ring: Arc<Ring<Box<Heap>>>,
+    overflow: Overflow,
+    /// Heaps for which there was no space, with [`Overflow::Block`]. A packet adds two at the most, and while there is one
+    /// no packet is taken.
+    kept: VecDeque<Box<Heap>>,
+    waker: Waker,
+}
+
+impl RingConsumer {
+    pub(super) fn new(ring: Arc<Ring<Box<Heap>>>, overflow: Overflow) -> Self {
+        Self { ring, overflow, kept: VecDeque::new(), waker: Waker::noop().clone() }
+    }
+
+    fn put_or_keep(&mut self, heap: Box<Heap>, batch: &mut Batch) -> bool {
+        match self.ring.put_or_wake(heap, &self.waker) {
+            Ok(()) => {
+                batch[Stat::HeapsReady] += 1;
+                true
+            }
+            Err(error) => {
+                self.kept.push_front(error.into_inner());
+                false
+            }
+        }
+    }
+}
+
+impl Consumer for RingConsumer {
+    fn attach(&mut self, waker: &Waker) {
+        self.waker = waker.clone();
+    }
+
+    #[inline]
+    fn take(&mut self, mut heap: Box<Heap>, batch: &mut Batch) -> Result<(), Discard> {
+        if let Overflow::Block = self.overflow {
+            if self.kept.is_empty() {
+                self.put_or_keep(heap, batch);
+            } else {
+                self.kept.push_back(heap);
+            }
+            return Ok(());
+        }
+        loop {
+            heap = match self.ring.put(heap, Wait::No) {
+                Ok(()) => {
+                    batch[Stat::HeapsReady] += 1;
+                    return Ok(());
+                }
+                Err(PutError::Stopped(_)) => return Err(Discard::AfterStop),
+                Err(PutError::Full(heap) | PutError::TimedOut(heap)) => heap,
+            };
+            if let Overflow::DropNewest = self.overflow {
+                Heap::recycle(heap);
+                return Err(Discard::OverflowNewest);
+            }
+            // Unless the consumer has just made space itself.
+            if let Ok(oldest) = self.ring.get(Wait::No) {
+                Heap::recycle(oldest);
+                batch[Stat::OverflowOldestHeaps] += 1;
+            }
+        }
+    }
+
+    #[inline]
+    fn is_ready(&mut self, batch: &mut Batch) -> bool {
+        while let Some(heap) = self.kept.pop_front() {
+            if !self.put_or_keep(heap, batch) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn close(&mut self, batch: &mut Batch) {
+        // One more try without waiting; what is in the ring stays there for the consumer.
+        self.is_ready(batch);
+        batch[Stat::HeapsUndelivered] += self.kept.len() as u64;
+        self.kept.clear();
+        self.ring.stop();
+    }
+}
+
+/// A user's function for heaps, called on the stream's worker.
+pub trait HeapCallback: Send {
+    /// Takes a heap. `stats` are the batch's statistics, to add to: built-in ones first, then the user's.
+    fn heap(&mut self, heap: Box<Heap>, stats: &mut [u64]);
+}
+
+impl<F: FnMut(Box<Heap>, &mut [u64]) + Send> HeapCallback for F {
+    fn heap(&mut self, heap: Box<Heap>, stats: &mut [u64]) {
+        self(heap, stats);
+    }
+}
+
+pub(super) struct CallbackConsumer<C>(pub(super) C);
+
+impl<C: HeapCallback> Consumer for CallbackConsumer<C> {
+    fn attach(&mut self, _: &Waker) {}
+
+    fn take(&mut self, mut heap: Box<Heap>, batch: &mut Batch) -> Result<(), Discard> {
+        heap.freeze();
+        batch[Stat::HeapsReady] += 1;
+        self.0.heap(heap, batch.values());
+        Ok(())
+    }
+
+    fn is_ready(&mut self, _: &mut Batch) -> bool {
+        true
+    }
+
+    fn close(&mut self, _: &mut Batch) {}
+}
