@@ -3,12 +3,12 @@
 
     peer_spead2.py key=value...     the same keys as recv_aqueduct.c:
 
-mode=buffer|pcap|udp  file=PATH  port=N  heap=BYTES  chunk=BYTES  max_heaps=N  max_chunks=N  ring=N  passes=N  core=N  place=place.so
+mode=buffer|pcap|udp|tcp  file=PATH  port=N  heap=BYTES  chunk=BYTES  max_heaps=N  max_chunks=N  ring=N  passes=N  core=N  place=place.so
 memcpy=std|nontemporal (peer only; std is spead2's default)
 
 buffer and pcap: one warm-up pass, which also counts the present flags and adds up the data, then `passes` timed ones. A pass is a stream of its
 own over the same input and the same chunks; timed from start() until the data ring is stopped and empty.
-udp: prints READY on stderr when listening; CPU time from there until the stop heap. core pins the worker; mode=udp pins the whole process there.
+udp, tcp: prints READY on stderr when listening; CPU time from there until the stop heap. core pins the worker; with these modes, the whole process.
 """
 import ctypes, json, mmap, os, resource, sys, time
 
@@ -16,7 +16,7 @@ arg = dict(a.split("=", 1) for a in sys.argv[1:])
 mode, core = arg["mode"], int(arg.get("core", 1))
 heap, chunk = int(arg["heap"]), int(arg["chunk"])
 ring, passes = int(arg["ring"]), int(arg.get("passes", 1))
-if mode == "udp":
+if mode in ("udp", "tcp"):
     os.sched_setaffinity(0, {core})
 import numpy as np, scipy, spead2, spead2.recv
 
@@ -75,9 +75,12 @@ def take_back(stream):
 
 
 out = {"who": "spead2 " + spead2.__version__, "packets": 0, "heaps": 0, "seconds": 0.0, "user": 0.0, "sys": 0.0, "chunks": 0}
-if mode == "udp":
+if mode in ("udp", "tcp"):
     stream = new_stream()
-    stream.add_udp_reader(int(arg["port"]), max_size=9200, buffer_size=8 * 1024 * 1024, bind_hostname="127.0.0.1")
+    if mode == "tcp":
+        stream.add_tcp_reader(int(arg["port"]), bind_hostname="127.0.0.1")
+    else:
+        stream.add_udp_reader(int(arg["port"]), max_size=9200, buffer_size=8 * 1024 * 1024, bind_hostname="127.0.0.1")
     stream.start()
     print("READY", file=sys.stderr, flush=True)
     c0 = cpu()

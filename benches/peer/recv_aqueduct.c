@@ -3,69 +3,14 @@
  *     recv_aqueduct key=value...      the same keys as peer_spead2.py, where they are explained
  *
  * Written as a user of the C API would write it; linked to libaqueduct.so. */
-#define _GNU_SOURCE
-#include <aqueduct/aqueduct.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-
+#include "bench.h"
 #include "place.c"
 
-#define HUGE_PAGE ((size_t)2 << 20)
 #define MAX_RING 256
-
-static void check(aq_status s, const char *what)
-{
-    if (s < 0) {
-        fprintf(stderr, "%s: %s: %s\n", what, aq_status_string(s), aq_last_error());
-        exit(1);
-    }
-}
-#define CHECK(call) check((call), #call)
 
 static void place(aq_chunk_place_data *data, size_t size, void *user)
 {
     bench_place(data, size, user);
-}
-
-static int n_args;
-static char **args;
-
-static const char *text(const char *key, const char *absent)
-{
-    size_t n = strlen(key);
-    for (int i = 1; i < n_args; i++)
-        if (strncmp(args[i], key, n) == 0 && args[i][n] == '=')
-            return args[i] + n + 1;
-    if (!absent) {
-        fprintf(stderr, "recv_aqueduct: %s=... is missing\n", key);
-        exit(2);
-    }
-    return absent;
-}
-
-static size_t number(const char *key, const char *absent) { return strtoull(text(key, absent), NULL, 0); }
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-struct cpu { double user, sys; };
-static struct cpu cpu(void)
-{
-    struct rusage r;
-    getrusage(RUSAGE_SELF, &r);
-    return (struct cpu){ (double)r.ru_utime.tv_sec + 1e-6 * (double)r.ru_utime.tv_usec, (double)r.ru_stime.tv_sec + 1e-6 * (double)r.ru_stime.tv_usec };
 }
 
 static aq_thread_pool *pool;
@@ -153,30 +98,12 @@ static aq_recv_stats finish(struct pass *p)
     return s;
 }
 
-static void *load(const char *path, size_t *size)
-{
-    int fd = open(path, O_RDONLY);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0) { perror(path); exit(1); }
-    *size = (size_t)st.st_size;
-    uint8_t *p = mmap(NULL, (*size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) { perror("mmap"); exit(1); }
-    madvise(p, *size, MADV_HUGEPAGE);
-    for (size_t at = 0; at < *size;) {
-        ssize_t n = read(fd, p + at, *size - at);
-        if (n <= 0) { perror(path); exit(1); }
-        at += (size_t)n;
-    }
-    close(fd);
-    return p;
-}
-
 int main(int argc, char **argv)
 {
     n_args = argc;
     args = argv;
     const char *mode = text("mode", NULL);
-    int udp = strcmp(mode, "udp") == 0, buffer = strcmp(mode, "buffer") == 0;
+    int tcp = strcmp(mode, "tcp") == 0, network = tcp || strcmp(mode, "udp") == 0, buffer = strcmp(mode, "buffer") == 0;
     int32_t core = (int32_t)number("core", "1");
     size_t heap = number("heap", NULL), passes = number("passes", "1"), size = 0;
     chunk_size = number("chunk", NULL);
@@ -187,7 +114,7 @@ int main(int argc, char **argv)
         return 2;
     }
     layout = (struct bench_layout){ 4096, (int64_t)present_size, (int64_t)heap };
-    if (udp) {
+    if (network) {
         cpu_set_t set;
         CPU_ZERO(&set);
         CPU_SET(core, &set);
@@ -203,15 +130,23 @@ int main(int argc, char **argv)
     }
 
     printf("{\"who\": \"aqueduct %s\", ", aq_version());
-    if (udp) {
+    if (network) {
         struct pass p = new_stream();
-        aq_udp_reader_config u;
-        aq_udp_reader_config_init(&u, sizeof u);
-        u.host = "127.0.0.1";
-        u.port = (uint16_t)number("port", NULL);
-        u.max_size = 9200;
-        u.buffer_size = 8 << 20;
-        CHECK(aq_recv_stream_add_udp_reader(p.stream, &u));
+        if (tcp) {
+            aq_tcp_reader_config t;
+            aq_tcp_reader_config_init(&t, sizeof t);
+            t.host = "127.0.0.1";
+            t.port = (uint16_t)number("port", NULL);
+            CHECK(aq_recv_stream_add_tcp_reader(p.stream, &t));
+        } else {
+            aq_udp_reader_config u;
+            aq_udp_reader_config_init(&u, sizeof u);
+            u.host = "127.0.0.1";
+            u.port = (uint16_t)number("port", NULL);
+            u.max_size = 9200;
+            u.buffer_size = 8 << 20;
+            CHECK(aq_recv_stream_add_udp_reader(p.stream, &u));
+        }
         CHECK(aq_recv_stream_start(p.stream));
         fprintf(stderr, "READY\n");
         struct cpu c0 = cpu();

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Aqueduct against spead2 4.5.1 on this machine: the chunk receiver, side by side, in one run.
+"""Aqueduct against spead2 4.5.1 on this machine: the receivers, side by side, in one run.
 
     cargo build --release && benches/peer/run.py [--quick] [--only TEXT] [--rounds N] [--venv DIR] [--lib DIR] [--peer-only]
 
@@ -16,6 +16,7 @@ import results
 
 PACKAGES = ["spead2==4.5.1", "numpy", "scipy"]
 MIB = 1 << 20
+NETWORK = ("udp", "tcp")
 
 # memcpy: the better of the two documented settings for that side and scenario (measured; see README.md).
 SCENARIOS = [
@@ -25,6 +26,16 @@ SCENARIOS = [
          max_chunks=2, passes=6, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
     dict(name="chunk/pcap/1KiB/packets", unit="packets/s", goal=1.5, mode="pcap", heap=1024, payload=1024, total=256 * MIB, chunk=MIB,
          max_chunks=4, passes=4, peer_memcpy="std", our_memcpy="std"),
+    dict(name="chunk/buffer/8B/packet", unit="ns/packet", goal=1.9, mode="buffer", heap=1024, payload=8, total=16 * MIB, chunk=MIB,
+         max_chunks=4, passes=6, peer_memcpy="std", our_memcpy="std"),
+    dict(name="heaps/buffer/1KiB/heaps", unit="heaps/s", goal=5.0, program="heaps", mode="buffer", heap=1024, payload=1024, total=256 * MIB,
+         ring=1024, passes=4, peer_memcpy="std", our_memcpy="std"),
+    dict(name="heaps/buffer/64KiB/heaps", unit="heaps/s", goal=1.2, program="heaps", mode="buffer", heap=65536, payload=1472 - 56, total=512 * MIB,
+         ring=16, passes=4, peer_memcpy="std", our_memcpy="std"),
+    dict(name="chunk/tcp/64KiB/1MiB/cpu", unit="CPU s/GB", goal=1.43, mode="tcp", heap=MIB, packet=65536, heaps=1900, rate=4e9, chunk=16 * MIB,
+         max_chunks=2, passes=1, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
+    dict(name="chunk/tcp/8972/1MiB/cpu", unit="CPU s/GB", goal=1.43, mode="tcp", heap=MIB, packet=8972, heaps=1900, rate=4e9, chunk=16 * MIB,
+         max_chunks=2, passes=1, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
     dict(name="chunk/udp/8972/1MiB/cpu", unit="CPU s/GB", goal=1.25, mode="udp", heap=MIB, packet=8972, heaps=1900, rate=4e9, batch=8, chunk=16 * MIB,
          max_chunks=2, passes=1, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
 ]
@@ -54,7 +65,7 @@ class Bench:
     def build(self):
         cc = os.environ.get("CC", "cc")
         flags = ["-O2", "-Wall", "-Wextra"]
-        for name in ["make_input", "send_udp"]:
+        for name in ["make_input", "send_udp", "send_tcp"]:
             self.cc([cc, *flags, "-o", self.at(name), os.path.join(HERE, name + ".c")])
         self.cc([cc, *flags, "-shared", "-fPIC", "-o", self.at("place.so"), os.path.join(HERE, "place.c")])
         if not self.o.peer_only and not self.o.receiver:
@@ -71,8 +82,9 @@ class Bench:
                 if os.path.lexists(link):
                     os.remove(link)
                 os.symlink(os.path.abspath(os.path.join(lib, "libaqueduct.so")), link)
-            self.cc([cc, *flags, "-I", os.path.join(ROOT, "include"), "-o", self.at("recv_aqueduct"), os.path.join(HERE, "recv_aqueduct.c"),
-                     "-L", libdir, "-laqueduct", f"-Wl,-rpath,{libdir}"])
+            for name in ["recv_aqueduct", "heaps_aqueduct"]:
+                self.cc([cc, *flags, "-I", os.path.join(ROOT, "include"), "-o", self.at(name), os.path.join(HERE, name + ".c"),
+                         "-L", libdir, "-laqueduct", f"-Wl,-rpath,{libdir}"])
 
     def cc(self, command):
         if subprocess.run(command).returncode != 0:
@@ -92,13 +104,17 @@ class Bench:
             fail(f"{self.o.venv} has no working {' '.join(PACKAGES)}")
 
     def receiver(self, side, s, extra):
-        command = [self.o.receiver or self.at("recv_aqueduct")] if side == "ours" else [self.python, os.path.join(HERE, "peer_spead2.py"), "place=" + self.at("place.so")]
-        keys = dict(mode=s["mode"], heap=s["heap"], chunk=s["chunk"], max_heaps=4, max_chunks=s["max_chunks"], ring=8, passes=s["passes"], core=1,
-                    memcpy=s["our_memcpy" if side == "ours" else "peer_memcpy"], **extra)
+        if s.get("program") == "heaps":
+            command = [self.at("heaps_aqueduct")] if side == "ours" else [self.python, os.path.join(HERE, "heaps_spead2.py")]
+            keys = dict(max_heaps=4, ring=s["ring"])
+        else:
+            command = [self.o.receiver or self.at("recv_aqueduct")] if side == "ours" else [self.python, os.path.join(HERE, "peer_spead2.py"), "place=" + self.at("place.so")]
+            keys = dict(mode=s["mode"], heap=s["heap"], chunk=s["chunk"], max_heaps=4, max_chunks=s["max_chunks"], ring=8)
+        keys.update(passes=s["passes"], core=1, memcpy=s["our_memcpy" if side == "ours" else "peer_memcpy"], **extra)
         return command + [f"{k}={v}" for k, v in keys.items()]
 
     def input(self, s):
-        if s["mode"] == "udp":
+        if s["mode"] in NETWORK:
             return None
         name = f"{s['mode']}-{s['heap']}-{s['payload']}-{s['total'] // MIB}MiB"
         path, note = self.at(name), self.at(name + ".json")
@@ -111,8 +127,8 @@ class Bench:
 
     def measure(self, side, s):
         """One measurement: (value in s["unit"], what else is worth saying)."""
-        if s["mode"] == "udp":
-            return self.measure_udp(side, s)
+        if s["mode"] in NETWORK:
+            return self.measure_network(side, s)
         path, made = self.input(s)
         r = json_of(self.receiver(side, s, dict(file=path)))
         if r["present"] != made["heaps"] or r["packets"] != made["packets"] * s["passes"] or r["heaps"] != made["heaps"] * s["passes"]:
@@ -121,10 +137,14 @@ class Bench:
         if r["sum"] != self.sums[s["name"]]:
             fail(f"{s['name']}: the sides disagree about the data")
         seconds = statistics.median(r["pass_seconds"])
-        value = made["bytes"] / seconds / 1e9 if s["unit"] == "GB/s" else made["packets"] / seconds
-        return value, dict(cpu_s_per_gb=(r["user"] + r["sys"]) / (made["bytes"] * s["passes"] / 1e9))
+        value = {"GB/s": made["bytes"] / seconds / 1e9, "packets/s": made["packets"] / seconds, "heaps/s": made["heaps"] / seconds,
+                 "ns/packet": seconds / made["packets"] * 1e9}[s["unit"]]
+        more = dict(cpu_s_per_gb=(r["user"] + r["sys"]) / (made["bytes"] * s["passes"] / 1e9))
+        if "worker" in r:
+            more["worker_ns_per_heap"] = r["worker"] / r["heaps"] * 1e9
+        return value, more
 
-    def measure_udp(self, side, s):
+    def measure_network(self, side, s):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -140,7 +160,8 @@ class Bench:
                 fail(f"{side} receiver ended before it listened (exit {receiver.wait()})")
             drain = threading.Thread(target=receiver.stderr.read, daemon=True)
             drain.start()
-            sent = json_of(["taskset", "-c", "0", self.at("send_udp"), str(port), str(s["heaps"]), str(s["heap"]), str(s["packet"]), str(s["rate"]), str(s["batch"]), "0"])
+            send = [self.at("send_" + s["mode"]), port, s["heaps"], s["heap"], s["packet"], s["rate"]] + ([s["batch"], 0] if s["mode"] == "udp" else [])
+            sent = json_of(["taskset", "-c", "0", *map(str, send)])
             out = receiver.stdout.read()
             if receiver.wait() != 0:
                 fail(f"{side} receiver: exit {receiver.returncode}")
@@ -182,7 +203,7 @@ class Bench:
                     more[side].append(extra)
                     print(f"  {s['name']} round {i + 1} {side}: {value:.6g} {s['unit']}  " + "  ".join(f"{k} {v:.4g}" for k, v in extra.items()), flush=True)
             mid = {side: statistics.median(v) for side, v in values.items()}
-            lower_is_better = s["mode"] == "udp"
+            lower_is_better = s["unit"] in ("CPU s/GB", "ns/packet")
             entry = dict(name=s["name"], ours=mid.get("ours"), peer=mid.get("peer"), ratio=None, unit=s["unit"], runs=self.o.rounds)
             if len(sides) == 2:
                 entry["ratio"] = mid["peer"] / mid["ours"] if lower_is_better else mid["ours"] / mid["peer"]
@@ -196,6 +217,8 @@ class Bench:
             cpu = f"{cpu[1] / cpu[0]:>10.3g}" if len(sides) == 2 else f"{'-':>10}"
             verdict = "" if e["ratio"] is None else "" if e["ratio"] >= e["goal"] else "  below the goal"
             print(f"{e['name']:32} {e['unit']:10} {number(e['ours']):>12} {number(e['peer']):>12} {number(e['ratio']):>7} {e['goal']:>5} {cpu}{verdict}")
+            if "worker_ns_per_heap" in next(iter(e["details"].values())):
+                print("    worker alone: " + ", ".join(f"{side} {d['worker_ns_per_heap']:.0f} ns/heap" for side, d in e["details"].items()))
             if "lost_packets" in next(iter(e["details"].values())):
                 for side, d in e["details"].items():
                     print(f"    {side}: lost packets {d['lost_packets']:.0f}, lost heaps {d['lost_heaps']:.0f}, {d['gbit_per_s']:.3f} Gb/s, user {d['user_s_per_gb']:.3f} + system {d['sys_s_per_gb']:.3f} s/GB")
