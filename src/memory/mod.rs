@@ -3,7 +3,9 @@
 mod allocator;
 mod buffer;
 mod copy;
+mod prefetch;
 
 pub use allocator::{Allocator, HeapAllocator, MmapAllocator};
 pub use buffer::Buffer;
 pub use copy::CopyMethod;
+pub use prefetch::prefetch;

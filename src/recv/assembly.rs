@@ -95,6 +95,11 @@ impl<H: HeapHandler> Assembler<H> {
         self.end.as_ref()
     }
 
+    /// There are no more packets for now: the consumer gets what is ready.
+    pub fn end_batch(&mut self) {
+        self.handler.end_batch(&mut self.batch);
+    }
+
     /// Gives up the heaps in progress and hands out what is there. False if it must wait for the consumer.
     pub fn flush(&mut self) -> bool {
         self.opened.clear();

@@ -98,6 +98,8 @@ pub trait HeapHandler: Send {
     fn complete(&mut self, heap: Self::Heap, progress: &Progress, batch: &mut Batch) -> Result<(), Discard>;
     /// A heap was given up.
     fn incomplete(&mut self, heap: Self::Heap, progress: &Progress, batch: &mut Batch);
+    /// There are no more packets for now.
+    fn end_batch(&mut self, _batch: &mut Batch) {}
 
     /// The consumer takes nothing more: the stream ends.
     fn is_closed(&self) -> bool;

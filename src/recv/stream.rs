@@ -304,7 +304,7 @@ impl<H: HeapHandler> StreamTask<H> {
                     batch[Stat::WorkerBlocked] += 1;
                 }
             }
-            self.count_batch();
+            self.end_batch();
             match polled {
                 Polled::More => again = true,
                 Polled::Idle => self.readers[slot].ready = false,
@@ -327,7 +327,8 @@ impl<H: HeapHandler> StreamTask<H> {
         again
     }
 
-    fn count_batch(&mut self) {
+    fn end_batch(&mut self) {
+        self.assembler.end_batch();
         let batch = self.assembler.batch();
         let packets = batch[Stat::Packets];
         if packets > 0 {

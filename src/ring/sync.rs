@@ -94,23 +94,37 @@ mod real {
         std::hint::spin_loop();
     }
 
-    /// What looking before sleeping has been worth on one side of a ring: looks with pauses between them,
-    /// 1..=`Patience::PAUSES`. A hint, written by whoever waited last.
-    pub(in crate::ring) struct Experience(AtomicUsize);
+    /// What looking before sleeping has been worth on one side of a ring. A hint, written by whoever waited last.
+    pub(in crate::ring) struct Experience {
+        /// For how long to look, in nanoseconds: `Patience::LEAST..=Patience::MOST`.
+        nanoseconds: AtomicUsize,
+        /// Waits in a row that looked for the least time, in vain.
+        short: AtomicUsize,
+    }
 
     impl Experience {
+        /// So many waits with the least patience, then one with the most, for times may have changed.
+        const SHORT: usize = 32;
+
         pub(in crate::ring) fn new() -> Self {
-            Self(AtomicUsize::new(Patience::PAUSES))
+            Self { nanoseconds: AtomicUsize::new(Patience::MOST), short: AtomicUsize::new(0) }
         }
 
-        /// The next wait pauses twice as often after one that was answered during its pauses, half as often
-        /// after one that was not: then the other side is slow, or waits for this very core.
+        /// The next wait looks twice as long after one that was answered meanwhile, half as long after one that was
+        /// not: then the other side is slow, or waits for this very core.
         fn learn(&self, answered: bool) {
-            // Relaxed: a hint. Stored only when it changes, to leave the line with both sides.
-            let looks = self.0.load(Ordering::Relaxed);
-            let next = if answered { looks * 2 } else { looks / 2 }.clamp(1, Patience::PAUSES);
-            if next != looks {
-                self.0.store(next, Ordering::Relaxed);
+            // Relaxed, here and below: hints. Stored only when it changes, to leave the line with both sides.
+            let now = self.nanoseconds.load(Ordering::Relaxed);
+            let mut next = if answered { now * 2 } else { now / 2 }.clamp(Patience::LEAST, Patience::MOST);
+            if now == Patience::LEAST && next == now {
+                let short = self.short.load(Ordering::Relaxed) + 1;
+                self.short.store(short % Self::SHORT, Ordering::Relaxed);
+                if short == Self::SHORT {
+                    next = Patience::MOST;
+                }
+            }
+            if next != now {
+                self.nanoseconds.store(next, Ordering::Relaxed);
             }
         }
     }
@@ -120,33 +134,37 @@ mod real {
     pub(in crate::ring) struct Patience<'a> {
         experience: &'a Experience,
         deadline: Option<Instant>,
-        /// Looks still to come with pauses between them.
-        pauses: usize,
+        /// Until when to pause between looks; `None` afterwards.
+        pausing: Option<Instant>,
         /// Looks still to come with a yield between them.
         yields: usize,
     }
 
     impl<'a> Patience<'a> {
-        /// The most looks with only pauses between them: 8 pauses each, a few microseconds in all.
-        const PAUSES: usize = 64;
+        /// The longest time, in nanoseconds, with only pauses between looks. No more than what a sleep may cost.
+        const MOST: usize = 20_000;
+        /// The shortest: a few looks.
+        const LEAST: usize = 300;
         /// Looks with a yield between them, for an other side that waits for this very core.
         const YIELDS: usize = 16;
 
         pub(in crate::ring) fn new(experience: &'a Experience, deadline: Option<Instant>) -> Self {
             // Relaxed: a hint.
-            let pauses = experience.0.load(Ordering::Relaxed);
-            Self { experience, deadline, pauses, yields: Self::YIELDS }
+            let patience = Duration::from_nanos(experience.nanoseconds.load(Ordering::Relaxed) as u64);
+            Self { experience, deadline, pausing: Some(Instant::now() + patience), yields: Self::YIELDS }
         }
 
         /// Waits a little and says true: look now. False: no more of this, go to sleep.
         #[inline]
         pub(in crate::ring) fn again(&mut self) -> bool {
-            if self.pauses > 0 {
-                self.pauses -= 1;
-                for _ in 0..8 {
-                    std::hint::spin_loop();
+            if let Some(end) = self.pausing {
+                if Instant::now() < end {
+                    for _ in 0..8 {
+                        std::hint::spin_loop();
+                    }
+                    return true;
                 }
-                return true;
+                self.pausing = None;
             }
             let late = || self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
             if self.yields == 0 || late() {
@@ -175,7 +193,7 @@ mod real {
 #[cfg(loom)]
 mod model {
     use std::io;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use loom::sync::atomic::AtomicBool;
     pub(in crate::ring) use loom::sync::atomic::{Ordering, fence};

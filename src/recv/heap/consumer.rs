@@ -27,56 +27,47 @@ pub(super) trait Consumer: Send {
     fn attach(&mut self, waker: &Waker);
     /// Takes a heap, or keeps it for later, or says why it is dropped.
     fn take(&mut self, heap: Box<Heap>, batch: &mut Batch) -> Result<(), Discard>;
-    /// Hands on what it kept. False if it must keep some of it; then it has left the waker.
+    /// Whether it can take more. If not it has left the waker.
     fn is_ready(&mut self, batch: &mut Batch) -> bool;
+    /// Hands on what it kept. False if it must keep some of it; then it has left the waker.
+    fn hand_on(&mut self, batch: &mut Batch) -> bool;
     /// The last call: nothing more will come.
     fn close(&mut self, batch: &mut Batch);
 }
 
+/// Heaps kept at the most for the end of the batch, if as many fit into the ring.
+const MOST_KEPT: usize = 32;
+
+/// With more bytes of payload they go onto the ring at once. The sooner they come back, the likelier are they still in the
+/// processor's cache; that is worth more for large heaps.
+const MOST_BYTES_KEPT: usize = 32 << 10;
+
 /// The ring of a stream. The consumer on its other end never stops it; the stream does, at its end.
+///
+/// With [`Overflow::Block`], the heaps of a batch of packets go onto the ring together: a consumer that sleeps is then woken once for
+/// all of them, which costs the worker more than to receive a small heap.
 pub(super) struct RingConsumer {
     ring: Arc<Ring<Box<Heap>>>,
     overflow: Overflow,
-    /// Heaps for which there was no space, with [`Overflow::Block`]. A packet adds two at the most, and while there is one
-    /// no packet is taken.
+    /// Heaps to go onto the ring, with [`Overflow::Block`]: at most `limit`, and two of the last packet.
     kept: VecDeque<Box<Heap>>,
+    /// Of their payloads.
+    bytes: usize,
+    limit: usize,
+    /// There was no space for them: no packet is taken before they are on the ring.
+    full: bool,
     waker: Waker,
 }
 
 impl RingConsumer {
     pub(super) fn new(ring: Arc<Ring<Box<Heap>>>, overflow: Overflow) -> Self {
-        Self { ring, overflow, kept: VecDeque::new(), waker: Waker::noop().clone() }
+        let limit = ring.capacity().min(MOST_KEPT);
+        let waker = Waker::noop().clone();
+        Self { ring, overflow, kept: VecDeque::new(), bytes: 0, limit, full: false, waker }
     }
 
-    fn put_or_keep(&mut self, heap: Box<Heap>, batch: &mut Batch) -> bool {
-        match self.ring.put_or_wake(heap, &self.waker) {
-            Ok(()) => {
-                batch[Stat::HeapsReady] += 1;
-                true
-            }
-            Err(error) => {
-                self.kept.push_front(error.into_inner());
-                false
-            }
-        }
-    }
-}
-
-impl Consumer for RingConsumer {
-    fn attach(&mut self, waker: &Waker) {
-        self.waker = waker.clone();
-    }
-
-    #[inline]
-    fn take(&mut self, mut heap: Box<Heap>, batch: &mut Batch) -> Result<(), Discard> {
-        if let Overflow::Block = self.overflow {
-            if self.kept.is_empty() {
-                self.put_or_keep(heap, batch);
-            } else {
-                self.kept.push_back(heap);
-            }
-            return Ok(());
-        }
+    /// Puts a heap onto the ring, or drops one.
+    fn put_or_drop(&self, mut heap: Box<Heap>, batch: &mut Batch) -> Result<(), Discard> {
         loop {
             heap = match self.ring.put(heap, Wait::No) {
                 Ok(()) => {
@@ -97,12 +88,39 @@ impl Consumer for RingConsumer {
             }
         }
     }
+}
+
+impl Consumer for RingConsumer {
+    fn attach(&mut self, waker: &Waker) {
+        self.waker = waker.clone();
+    }
+
+    #[inline]
+    fn take(&mut self, heap: Box<Heap>, batch: &mut Batch) -> Result<(), Discard> {
+        if let Overflow::Block = self.overflow {
+            self.bytes += heap.payload.len();
+            self.kept.push_back(heap);
+            return Ok(());
+        }
+        self.put_or_drop(heap, batch)
+    }
 
     #[inline]
     fn is_ready(&mut self, batch: &mut Batch) -> bool {
+        let may_keep = self.kept.len() < self.limit && self.bytes < MOST_BYTES_KEPT && !self.full;
+        may_keep || self.hand_on(batch)
+    }
+
+    fn hand_on(&mut self, batch: &mut Batch) -> bool {
+        (self.full, self.bytes) = (false, 0);
         while let Some(heap) = self.kept.pop_front() {
-            if !self.put_or_keep(heap, batch) {
-                return false;
+            match self.ring.put_or_wake(heap, &self.waker) {
+                Ok(()) => batch[Stat::HeapsReady] += 1,
+                Err(error) => {
+                    self.kept.push_front(error.into_inner());
+                    self.full = true;
+                    return false;
+                }
             }
         }
         true
@@ -110,7 +128,7 @@ impl Consumer for RingConsumer {
 
     fn close(&mut self, batch: &mut Batch) {
         // One more try without waiting; what is in the ring stays there for the consumer.
-        self.is_ready(batch);
+        self.hand_on(batch);
         batch[Stat::HeapsUndelivered] += self.kept.len() as u64;
         self.kept.clear();
         self.ring.stop();
@@ -142,6 +160,10 @@ impl<C: HeapCallback> Consumer for CallbackConsumer<C> {
     }
 
     fn is_ready(&mut self, _: &mut Batch) -> bool {
+        true
+    }
+
+    fn hand_on(&mut self, _: &mut Batch) -> bool {
         true
     }
 

@@ -26,7 +26,7 @@ const MAX_SPARES: usize = 4096;
 pub(super) struct HeapAssembly<C> {
     consumer: C,
     allocator: Arc<dyn Allocator>,
-    spares: Arc<Spares>,
+    spares: Spares,
     budget: Budget,
     copy: CopyMethod,
     bug_compat: u8,
@@ -47,7 +47,7 @@ impl<C: Consumer> HeapAssembly<C> {
         Ok(Self {
             consumer,
             allocator: config.allocator.clone().unwrap_or_else(|| Arc::new(HeapAllocator)),
-            spares: Arc::new(Spares::new(spares, keep_payloads)?),
+            spares: Spares::new(spares, keep_payloads),
             budget: Budget::new(config.heap_memory_limit()),
             copy: config.copy.method,
             bug_compat: config.bug_compat,
@@ -73,7 +73,6 @@ impl<C: Consumer> HeapAssembly<C> {
         if self.keep_ranges && !heap.contiguous {
             heap.ranges = progress.ranges();
         }
-        heap.home = Some(self.spares.clone());
         self.copy.publish();
         heap
     }
@@ -107,7 +106,7 @@ impl<C: Consumer> HeapHandler for HeapAssembly<C> {
                 None => return Begin::Discarded(Discard::NoMemory),
             },
         };
-        let mut heap = self.spares.take().unwrap_or_else(|| Box::new(Heap::empty()));
+        let mut heap = self.spares.take(bytes);
         if heap.payload.len() < bytes {
             match allocate(&*self.allocator, bytes, packet) {
                 Ok(payload) => heap.payload = payload,
@@ -165,8 +164,13 @@ impl<C: Consumer> HeapHandler for HeapAssembly<C> {
         false
     }
 
+    fn end_batch(&mut self, batch: &mut Batch) {
+        // Whether all of it could be is_ready() tells before the next packet.
+        self.consumer.hand_on(batch);
+    }
+
     fn flush(&mut self, batch: &mut Batch) -> bool {
-        self.consumer.is_ready(batch)
+        self.consumer.hand_on(batch)
     }
 
     fn close(&mut self, _: &EndReason, batch: &mut Batch) {

@@ -26,7 +26,7 @@ use super::sink::Arrival;
 use crate::memory::Buffer;
 use crate::spead::item::{Items, freeze};
 use crate::spead::{Flavour, ItemPointer, id};
-use spares::Spares;
+use spares::Returns;
 
 /// Whether a heap is the user's. The C boundary uses it to refuse what was freed, or never was a heap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +65,12 @@ pub struct Heap {
     first_arrival: Option<Arrival>,
     last_arrival: Option<Arrival>,
     /// Where it goes to be used again.
-    home: Option<Arc<Spares>>,
+    home: Arc<Returns>,
 }
 
 impl Heap {
-    /// A heap of nothing.
-    fn empty() -> Self {
+    /// A heap of nothing, that goes there when it is freed.
+    fn empty(home: &Arc<Returns>) -> Self {
         Self {
             mark: AtomicU64::new(HeapMark::Free as u64),
             cnt: 0,
@@ -85,7 +85,7 @@ impl Heap {
             ranges: Vec::new(),
             first_arrival: None,
             last_arrival: None,
-            home: None,
+            home: home.clone(),
         }
     }
 
@@ -176,10 +176,9 @@ impl Heap {
     }
 
     /// Frees the heap, to be used again by its stream.
-    pub fn recycle(mut heap: Box<Self>) {
-        if let Some(home) = heap.home.take() {
-            home.put(heap);
-        }
+    pub fn recycle(heap: Box<Self>) {
+        let home = heap.home.clone();
+        home.put(heap);
     }
 
     /// The mark at the beginning of what may be a heap.

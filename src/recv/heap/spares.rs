@@ -1,11 +1,15 @@
 //! Heaps that their consumers have freed, for the stream to use again: a heap then costs no allocation beside that of a
 //! large payload, and memory does not go back and forth between the threads' arenas of the system's allocator.
+//!
+//! Consumers, on any thread, put into the [`Returns`]; the stream's worker takes from its [`Spares`]. The worker takes what has
+//! come back all at once, so that for small heaps the two seldom meet.
 
-use crate::error::Result;
-use crate::memory::Buffer;
-use crate::ring::{Ring, Wait};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::Heap;
+use crate::memory::Buffer;
 
 /// Longer payloads are given back to the allocator with their heap.
 const LARGEST_KEPT: usize = 64 << 10;
@@ -13,24 +17,20 @@ const LARGEST_KEPT: usize = 64 << 10;
 /// More item pointers than this are not kept either.
 const MOST_POINTERS_KEPT: usize = 256;
 
-/// A bounded number of freed heaps. Any thread may use it.
+/// For a heap of more bytes it pays to take the one that came back last, which is likely to be in the processor's cache.
+const LARGE: usize = 4 << 10;
+
+/// Where freed heaps come back to, a bounded number of them.
 #[derive(Debug)]
-pub(super) struct Spares {
-    heaps: Ring<Box<Heap>>,
+pub(super) struct Returns {
+    /// None when the stream is gone.
+    heaps: Mutex<Option<Vec<Box<Heap>>>>,
+    capacity: usize,
     /// Payloads may be kept: their memory is nobody's but ours.
     keep_payloads: bool,
 }
 
-impl Spares {
-    pub(super) fn new(capacity: usize, keep_payloads: bool) -> Result<Self> {
-        Ok(Self { heaps: Ring::new(capacity)?, keep_payloads })
-    }
-
-    /// A heap, if there is one. Nothing in it is of any meaning but that its payload, if it has any, may be used again.
-    pub(super) fn take(&self) -> Option<Box<Heap>> {
-        self.heaps.get(Wait::No).ok()
-    }
-
+impl Returns {
     /// Takes a freed heap back, if there is space for it.
     pub(super) fn put(&self, mut heap: Box<Heap>) {
         if !self.keep_payloads || heap.payload.len() > LARGEST_KEPT {
@@ -39,6 +39,58 @@ impl Spares {
         heap.pointers.clear();
         heap.pointers.shrink_to(MOST_POINTERS_KEPT);
         heap.ranges = Vec::new();
-        let _ = self.heaps.put(heap, Wait::No);
+        if let Some(heaps) = &mut *self.heaps.lock()
+            && heaps.len() < self.capacity
+        {
+            heaps.push(heap);
+        }
+    }
+}
+
+/// The worker's stock of heaps to use again.
+#[derive(Debug)]
+pub(super) struct Spares {
+    /// Those that came back last are last.
+    heaps: Vec<Box<Heap>>,
+    returns: Arc<Returns>,
+}
+
+impl Spares {
+    /// For at most twice `capacity` heaps.
+    pub(super) fn new(capacity: usize, keep_payloads: bool) -> Self {
+        let returns = Returns { heaps: Mutex::new(Some(Vec::new())), capacity, keep_payloads };
+        Self { heaps: Vec::new(), returns: Arc::new(returns) }
+    }
+
+    /// A heap for `size` bytes, which will come back here. Nothing in it is of any meaning but that its payload, if it has any,
+    /// may be used again.
+    #[inline]
+    pub(super) fn take(&mut self, size: usize) -> Box<Heap> {
+        if self.heaps.is_empty() || size > LARGE {
+            self.fetch();
+        }
+        self.heaps.pop().unwrap_or_else(|| Box::new(Heap::empty(&self.returns)))
+    }
+
+    /// Takes all that has come back.
+    fn fetch(&mut self) {
+        let mut surplus = 0;
+        if let Some(returned) = &mut *self.returns.heaps.lock() {
+            surplus = (self.heaps.len() + returned.len()).saturating_sub(self.returns.capacity);
+            if self.heaps.is_empty() {
+                std::mem::swap(&mut self.heaps, returned);
+            } else {
+                self.heaps.append(returned);
+            }
+        }
+        self.heaps.drain(..surplus);
+    }
+}
+
+impl Drop for Spares {
+    fn drop(&mut self) {
+        // The heaps and the place where they come back to hold each other.
+        let returned = self.returns.heaps.lock().take();
+        drop(returned);
     }
 }

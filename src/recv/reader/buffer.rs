@@ -4,12 +4,15 @@ use std::os::fd::BorrowedFd;
 
 use super::{Leftover, Polled, Reader};
 use crate::error::{Error, ErrorKind};
-use crate::memory::Buffer;
+use crate::memory::{Buffer, prefetch};
 use crate::recv::sink::{Flow, PacketSink};
 use crate::spead::Packet;
 
 /// Packets offered per poll, before other tasks get their turn.
 const BATCH: usize = 256;
+
+/// How far ahead of the packet at hand bytes are brought into the cache. Measured: less is too late, more does not help.
+const AHEAD: usize = 6 << 10;
 
 /// Reads packets from a buffer, which is released when the reader is done with it.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct BufferReader {
     buffer: Buffer,
     /// Offset of the next packet; at most the buffer's length.
     position: usize,
+    /// Up to where the processor was asked for the bytes.
+    asked: usize,
 }
 
 impl BufferReader {
@@ -25,7 +30,7 @@ impl BufferReader {
     /// # Safety
     /// All of the buffer's bytes must be initialised, and nobody may write to them until it is released.
     pub unsafe fn new(buffer: Buffer) -> Self {
-        Self { buffer, position: 0 }
+        Self { buffer, position: 0, asked: 0 }
     }
 
     /// A reader of a copy of `bytes`.
@@ -49,6 +54,11 @@ impl Reader for BufferReader {
             let rest = bytes.get(self.position..).unwrap_or_default();
             if rest.is_empty() {
                 return Polled::Ended;
+            }
+            let ahead = bytes.len().min(self.position + AHEAD);
+            if let Some(next) = bytes.get(self.asked.max(self.position)..ahead) {
+                prefetch(next);
+                self.asked = ahead;
             }
             match Packet::parse(rest) {
                 Ok(packet) => match sink.parsed(&packet) {
