@@ -1555,7 +1555,7 @@ typedef struct aq_tcp_reader_config {
      */
     size_t max_size;
     /**
-     * The connection's receive buffer in bytes; 208 KiB by default, 0 leaves it to the system. If the kernel grants less, that is
+     * The connection's receive buffer in bytes; 4 MiB by default, 0 leaves it to the system. If the kernel grants less, that is
      * logged as a warning.
      */
     size_t buffer_size;

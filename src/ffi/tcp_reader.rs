@@ -40,7 +40,7 @@ pub struct aq_tcp_reader_config {
     /// Longest packet to accept, in bytes with its header: 1 .. 2^30; 65536 by default. Memory is used for what has come of a
     /// packet only.
     pub max_size: usize,
-    /// The connection's receive buffer in bytes; 208 KiB by default, 0 leaves it to the system. If the kernel grants less, that is
+    /// The connection's receive buffer in bytes; 4 MiB by default, 0 leaves it to the system. If the kernel grants less, that is
     /// logged as a warning.
     pub buffer_size: usize,
     /// When all that was there has been read, for how many nanoseconds the worker may rest so that more gathers: that saves CPU
@@ -70,7 +70,7 @@ unsafe impl SizedStruct for aq_tcp_reader_config {
         struct_size: 0,
         host: std::ptr::null(),
         max_size: 65_536,
-        buffer_size: 208 << 10,
+        buffer_size: 4 << 20,
         batch_delay_ns: DEFAULT_BATCH_DELAY.as_nanos() as u64,
         acceptor_fd: -1,
         reconnect: 0,

@@ -24,6 +24,7 @@ const LARGE: usize = 4 << 10;
 #[derive(Debug)]
 pub(super) struct Returns {
     /// None when the stream is gone.
+    #[expect(clippy::vec_box, reason = "a heap goes from here to its consumer in its box")]
     heaps: Mutex<Option<Vec<Box<Heap>>>>,
     capacity: usize,
     /// Payloads may be kept: their memory is nobody's but ours.
@@ -51,6 +52,7 @@ impl Returns {
 #[derive(Debug)]
 pub(super) struct Spares {
     /// Those that came back last are last.
+    #[expect(clippy::vec_box, reason = "as above")]
     heaps: Vec<Box<Heap>>,
     returns: Arc<Returns>,
 }
