@@ -44,7 +44,7 @@ static void defaults(void)
     CHECK_EQ(tcp.port, 0);
     CHECK_EQ(tcp.max_size, 65536);
     CHECK_EQ(tcp.buffer_size, 4 << 20);
-    CHECK_EQ(tcp.batch_delay_ns, 500000);
+    CHECK_EQ(tcp.batch_delay_ns, 1000000);
     CHECK_EQ(tcp.acceptor_fd, -1);
     CHECK_EQ(tcp.reconnect, 0);
     CHECK_EQ(tcp.on_garbage, AQ_GARBAGE_CLOSE);

@@ -1562,7 +1562,7 @@ typedef struct aq_tcp_reader_config {
     /**
      * When all that was there has been read, for how many nanoseconds the worker may rest so that more gathers: that saves CPU
      * time and costs at most that much latency. A flow that would fill the buffer meanwhile gets no rest. 0 .. 1000000;
-     * 500000 by default; 0 for the lowest latency.
+     * 1000000 by default; 0 for the lowest latency.
      */
     uint64_t batch_delay_ns;
     /**

@@ -20,7 +20,7 @@ use super::sized::{self, SizedStruct};
 use super::status::aq_status;
 use super::text;
 use crate::error::{Error, Result};
-use crate::recv::reader::{DEFAULT_BATCH_DELAY, OnGarbage, TcpConfig, TcpReader};
+use crate::recv::reader::{OnGarbage, TcpConfig, TcpReader};
 
 /// The connection ends with AQ_E_FORMAT.
 pub const AQ_GARBAGE_CLOSE: i32 = 0;
@@ -45,7 +45,7 @@ pub struct aq_tcp_reader_config {
     pub buffer_size: usize,
     /// When all that was there has been read, for how many nanoseconds the worker may rest so that more gathers: that saves CPU
     /// time and costs at most that much latency. A flow that would fill the buffer meanwhile gets no rest. 0 .. 1000000;
-    /// 500000 by default; 0 for the lowest latency.
+    /// 1000000 by default; 0 for the lowest latency.
     pub batch_delay_ns: u64,
     /// A listening TCP socket to use; host and port are then ignored. It is duplicated: the caller's stays the caller's, and open,
     /// but both become non-blocking. -1 (default) for none.
@@ -71,7 +71,7 @@ unsafe impl SizedStruct for aq_tcp_reader_config {
         host: std::ptr::null(),
         max_size: 65_536,
         buffer_size: 4 << 20,
-        batch_delay_ns: DEFAULT_BATCH_DELAY.as_nanos() as u64,
+        batch_delay_ns: LONGEST_BATCH_DELAY_NS,
         acceptor_fd: -1,
         reconnect: 0,
         on_garbage: AQ_GARBAGE_CLOSE,
