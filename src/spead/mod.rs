@@ -2,8 +2,8 @@
 //!
 //! [`Packet::parse`] turns bytes into a checked view or says which rule they break; after that no accessor can fail.
 //! [`Header::parse`] does so for a packet whose payload is still to be read.
-//! The view borrows the bytes and owns nothing: no I/O, no allocation, no unsafe code, no panic on any input, no
-//! dependency on the rest of the crate. Everything here is a value; any thread may use it.
+//! The view borrows the bytes and owns nothing. What a heap's items mean is told by its [`descriptor`]s; an
+//! [`group::ItemGroup`] keeps their values. No I/O, no unsafe code, no panic on any input. Everything here is a value; any thread may use it.
 //!
 //! ```
 //! use aqueduct::spead::{Packet, id};
@@ -26,12 +26,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod descriptor;
+pub mod dtype;
 mod flavour;
+pub mod format;
+pub mod group;
 pub mod id;
 pub mod item;
+mod literal;
 mod malformed;
 mod packet;
 mod pointer;
+pub mod value;
 
 #[cfg(test)]
 mod tests;
