@@ -23,6 +23,8 @@ const SECTIONS: &[&str] = &[
     "reader",
     "tcp_reader",
     "heap",
+    "item",
+    "item_group",
     "heap_stream",
     "chunk_stream",
 ];

@@ -1880,6 +1880,395 @@ aq_status aq_heap_arrival(const aq_heap *heap, aq_arrival *first, aq_arrival *la
 aq_status aq_heap_free(aq_heap *heap);
 
 /* =============================================================================================================
+ * Items
+ *
+ * What a heap's items mean is told by descriptors that the sender puts into heaps now and then: a name, a type, a shape. An
+ * item group (aq_item_group) learns them, and keeps the latest value of each item as an array in this machine's byte order.
+ *
+ * Types are written as numpy writes them: "<f4" (a byte order, a letter, a size in bytes), or
+ * "[('time', '<u8'), ('power', '<f4', (2,))]" for records, whose bytes lie one behind the other. Formats that pack bits (a 12-bit
+ * integer, say) are unpacked to the smallest integers that hold them. Letters: b bool, i and u integers, f float, c complex, S text
+ * in bytes, U text in characters of 4 bytes, M and m times, V bytes without a meaning. Sources: numpy's array interface, and SPEAD's
+ * specification for formats.
+ * ============================================================================================================= */
+
+/** The last index runs fastest. */
+#define AQ_ORDER_C 0
+/** The first index runs fastest. */
+#define AQ_ORDER_F 1
+/** The item is no single number. */
+#define AQ_NUMBER_NONE 0
+/** A bool or an unsigned integer. */
+#define AQ_NUMBER_UNSIGNED 1
+/** A signed integer, or a time. */
+#define AQ_NUMBER_SIGNED 2
+/** A float of 2, 4 or 8 bytes. */
+#define AQ_NUMBER_FLOAT 3
+
+/** A field of a record. */
+typedef struct aq_item_field {
+    /** Its name; "" for padding. */
+    const char *name;
+    /** Its type, or that of its elements. */
+    const char *dtype;
+    /** Bytes from the record's beginning. */
+    size_t offset;
+    /** Bytes in all. */
+    size_t size;
+    /** Its dimensions; 0 for a single value. */
+    size_t n_dims;
+    /** As many sizes, in C order. */
+    const size_t *shape;
+} aq_item_field;
+
+/**
+ * An item of a group: its description and its latest value. Initialise it with aq_item_init() first. What it points to belongs to the
+ * group, and is valid until the group's next update or its end.
+ */
+typedef struct aq_item {
+    /** Set by aq_item_init(). */
+    size_t struct_size;
+    /** Its identifier. */
+    uint64_t id;
+    /** Its name. */
+    const char *name;
+    /** What it is, for people. */
+    const char *description;
+    /** Grows by one with each value and each new description; 0 if there was none of either but the first description. */
+    uint64_t version;
+    /** The type of its elements, as in "<f4". */
+    const char *dtype;
+    /** Bytes of an element. */
+    size_t item_size;
+    /** The fields of an element; 0 if it is not a record. */
+    size_t n_fields;
+    /** As many fields. */
+    const aq_item_field *fields;
+    /** Dimensions of the value; 0 for a single one, and where there is no value yet. */
+    size_t n_dims;
+    /** As many sizes. */
+    const size_t *shape;
+    /** For each dimension the bytes from one element to the next. */
+    const size_t *strides;
+    /** The elements back to back, in this machine's byte order; NULL if no value has come since the item was described. */
+    const uint8_t *data;
+    /** Bytes at data. */
+    size_t size;
+    /** AQ_ORDER_C or AQ_ORDER_F. */
+    int32_t order;
+    /** 1 if the last update brought a value, else 0. */
+    int32_t changed;
+    /** 1 if there is a value, else 0. */
+    int32_t has_value;
+    /** What the value is if it is a single number: one of AQ_NUMBER_*; see aq_item_u64() and its like. */
+    int32_t number_kind;
+    /** That number's bits: of an integer extended to 64, of a float as a double. */
+    uint64_t number_bits;
+} aq_item;
+
+/** The letter and width of an element's part, where a descriptor gives a format. */
+typedef struct aq_format_entry {
+    /** 'u', 'i', 'f', 'c' or 'b'. */
+    int32_t letter;
+    /** Bits. */
+    int32_t bits;
+} aq_format_entry;
+
+/**
+ * A descriptor in a heap. Initialise it with aq_descriptor_init() first. What it points to belongs to the heap, and is valid as long as
+ * that.
+ */
+typedef struct aq_descriptor {
+    /** Set by aq_descriptor_init(). */
+    size_t struct_size;
+    /** The identifier of the item that it describes. */
+    uint64_t id;
+    /** The item's name. */
+    const char *name;
+    /** What it is, for people. */
+    const char *description;
+    /** The type of its elements on the wire, as in ">f4"; NULL if a format tells it. */
+    const char *dtype;
+    /** The type of its elements as an item group delivers them. */
+    const char *native_dtype;
+    /** Parts of an element, where a format tells them; 0 with a dtype. */
+    size_t n_format;
+    /** As many. */
+    const aq_format_entry *format;
+    /** Dimensions. */
+    size_t n_dims;
+    /** As many sizes; -1 for the one, at most, that follows from the size of a value. */
+    const int64_t *shape;
+    /** AQ_ORDER_C or AQ_ORDER_F. */
+    int32_t order;
+    /** 0. */
+    int32_t reserved;
+} aq_descriptor;
+
+/**
+ * Writes the defaults.
+ *
+ * @param item the struct
+ * @param struct_size sizeof *item
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_item_init(aq_item *item, size_t struct_size);
+
+/**
+ * The value of an item that is a single integer, bool or time, not below 0.
+ *
+ * @param item an item of a group
+ * @param value receives the number
+ * @return AQ_OK; AQ_E_INVALID when it is an array, a float, or negative
+ *
+ * Threads: any.
+ */
+aq_status aq_item_u64(const aq_item *item, uint64_t *value);
+
+/**
+ * The value of an item that is a single integer, bool or time.
+ *
+ * @param item an item of a group
+ * @param value receives the number
+ * @return AQ_OK; AQ_E_INVALID when it is an array, a float, or above 2^63 - 1
+ *
+ * Threads: any.
+ */
+aq_status aq_item_i64(const aq_item *item, int64_t *value);
+
+/**
+ * The value of an item that is a single number, as the nearest double.
+ *
+ * @param item an item of a group
+ * @param value receives the number
+ * @return AQ_OK; AQ_E_INVALID when it is an array, or a float of 16 bytes
+ *
+ * Threads: any.
+ */
+aq_status aq_item_f64(const aq_item *item, double *value);
+
+/**
+ * Writes the defaults.
+ *
+ * @param descriptor the struct
+ * @param struct_size sizeof *descriptor
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_descriptor_init(aq_descriptor *descriptor, size_t struct_size);
+
+/* =============================================================================================================
+ * Item groups
+ *
+ * An item group keeps what a stream's heaps have told: the items that they describe, and the latest value of each. Feed it every heap,
+ * in order:
+ *
+ * ```c
+ * aq_item item;
+ * aq_item_init(&item, sizeof item);
+ * while (aq_recv_stream_get(stream, AQ_WAIT_FOREVER, &heap) == AQ_OK) {
+ *     if (aq_item_group_update(group, heap) != AQ_OK)
+ *         fprintf(stderr, "%s\n", aq_last_error());
+ *     aq_heap_free(heap);
+ *     if (aq_item_group_find_name(group, "temperature", &item) == AQ_OK && item.changed)
+ *         use(item.data, item.size);
+ * }
+ * ```
+ * ============================================================================================================= */
+
+/** An item group. */
+typedef struct aq_item_group aq_item_group;
+
+/** What a group may hold, whatever its sender sends. */
+typedef struct aq_item_group_config {
+    /** Set by aq_item_group_config_init(). */
+    size_t struct_size;
+    /** Items, at least 1; 65536 by default. Further ones are errors of an update (AQ_E_NOMEM). */
+    size_t max_items;
+    /** Bytes of all values together; 2^32 by default. A value beyond is an error of an update (AQ_E_NOMEM). */
+    size_t max_bytes;
+} aq_item_group_config;
+
+/** What went wrong with one item. */
+typedef struct aq_item_error {
+    /** The item's identifier; 0 if a descriptor did not tell one. */
+    uint64_t id;
+    /** AQ_E_FORMAT or AQ_E_NOMEM. */
+    aq_status status;
+    /** 0. */
+    int32_t reserved;
+    /** A sentence; valid until the group's next update or its end. */
+    const char *message;
+} aq_item_error;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_item_group_config_init(aq_item_group_config *config, size_t struct_size);
+
+/**
+ * Makes an item group that knows nothing.
+ *
+ * @param config its limits; NULL for the defaults
+ * @param out receives the group; free it with aq_item_group_free()
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_VERSION
+ *
+ * Threads: any.
+ */
+aq_status aq_item_group_new(const aq_item_group_config *config, aq_item_group **out);
+
+/**
+ * Takes over what a heap has to say: first its descriptors, then the values of all items that are described. A descriptor that says the
+ * same again changes nothing; one that says something else of an item, or gives its name to another, replaces it, and its value is
+ * gone. Items without a descriptor are left alone; see aq_heap_item() for those.
+ *
+ * An item whose description or value is wrong stays as it was; all others are updated. aq_item_group_error() tells about each.
+ *
+ * @param group the group
+ * @param heap a complete heap; nothing of it is needed afterwards
+ * @return AQ_OK; AQ_E_FORMAT (or AQ_E_NOMEM) when something is wrong with an item: aq_last_error() tells about the first, and all
+ *     others are updated; AQ_E_INVALID when the heap is incomplete
+ *
+ * Threads: any, but what the group's items point to must not be in use.
+ */
+aq_status aq_item_group_update(aq_item_group *group, const aq_heap *heap);
+
+/**
+ * How many items the group knows.
+ *
+ * @param group the group
+ * @param count receives the number
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_item_group_count(aq_item_group *group, size_t *count);
+
+/**
+ * An item of the group. Items keep their indices until an update replaces one.
+ *
+ * @param group the group
+ * @param index 0 .. aq_item_group_count() - 1
+ * @param item receives the item
+ * @return AQ_OK; AQ_E_NOT_FOUND; AQ_E_INVALID
+ *
+ * Threads: any, but aq_item_group_update() ends what the item points to.
+ */
+aq_status aq_item_group_at(aq_item_group *group, size_t index, aq_item *item);
+
+/**
+ * The item with an identifier.
+ *
+ * @param group the group
+ * @param id the identifier
+ * @param item receives the item
+ * @return AQ_OK; AQ_E_NOT_FOUND; AQ_E_INVALID
+ *
+ * Threads: any, but aq_item_group_update() ends what the item points to.
+ */
+aq_status aq_item_group_find_id(aq_item_group *group, uint64_t id, aq_item *item);
+
+/**
+ * The item with a name.
+ *
+ * @param group the group
+ * @param name the name
+ * @param item receives the item
+ * @return AQ_OK; AQ_E_NOT_FOUND; AQ_E_INVALID
+ *
+ * Threads: any, but aq_item_group_update() ends what the item points to.
+ */
+aq_status aq_item_group_find_name(aq_item_group *group, const char *name, aq_item *item);
+
+/**
+ * How many items the last update brought a value for.
+ *
+ * @param group the group
+ * @param count receives the number
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_item_group_changed_count(aq_item_group *group, size_t *count);
+
+/**
+ * An item that the last update brought a value for.
+ *
+ * @param group the group
+ * @param index 0 .. aq_item_group_changed_count() - 1
+ * @param item receives the item
+ * @return AQ_OK; AQ_E_NOT_FOUND; AQ_E_INVALID
+ *
+ * Threads: any, but aq_item_group_update() ends what the item points to.
+ */
+aq_status aq_item_group_changed(aq_item_group *group, size_t index, aq_item *item);
+
+/**
+ * How many errors the last update met.
+ *
+ * @param group the group
+ * @param count receives the number
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_item_group_error_count(aq_item_group *group, size_t *count);
+
+/**
+ * An error that the last update met.
+ *
+ * @param group the group
+ * @param index 0 .. aq_item_group_error_count() - 1
+ * @param error receives it
+ * @return AQ_OK; AQ_E_NOT_FOUND; AQ_E_INVALID
+ *
+ * Threads: any, but aq_item_group_update() ends what the error points to.
+ */
+aq_status aq_item_group_error(aq_item_group *group, size_t index, aq_item_error *error);
+
+/**
+ * Frees a group and all that its items point to.
+ *
+ * @param group the group, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no group, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this group may be running or follow.
+ */
+aq_status aq_item_group_free(aq_item_group *group);
+
+/**
+ * How many descriptors a heap has, also such as cannot be read. One without an identifier describes nothing and is not among them.
+ *
+ * @param heap the heap
+ * @param count receives the number
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_descriptor_count(const aq_heap *heap, size_t *count);
+
+/**
+ * A descriptor of a heap.
+ *
+ * @param heap the heap
+ * @param index 0 .. aq_heap_descriptor_count() - 1
+ * @param descriptor receives it; what it points to is valid as long as the heap
+ * @return AQ_OK; AQ_E_FORMAT when it cannot be read; AQ_E_NOT_FOUND; AQ_E_INVALID
+ *
+ * Threads: any.
+ */
+aq_status aq_heap_descriptor(const aq_heap *heap, size_t index, aq_descriptor *descriptor);
+
+/* =============================================================================================================
  * Streams of heaps
  *
  * A stream of heaps gives each heap memory of its own and hands it out through a ring (aq_recv_stream_new()) or to a

@@ -284,7 +284,7 @@ pub unsafe extern "C" fn aq_heap_payload_range(
     unsafe { answer(heap, range, "range", value) }
 }
 
-fn beyond(index: usize, count: usize, what: &str) -> Error {
+pub(super) fn beyond(index: usize, count: usize, what: &str) -> Error {
     let rule = format!("index must be below {count}, the number of {what}");
     Error::new(ErrorKind::NotFound, format!("{rule} (got {index})"))
 }

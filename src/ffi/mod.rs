@@ -16,6 +16,10 @@
 //! | [`recv`] | `aq_recv_stream_*` |
 //! | [`reader`] | `aq_recv_stream_add_*_reader` |
 //! | [`tcp_reader`] | `aq_tcp_reader_config`, `aq_recv_stream_add_tcp_reader` |
+//! | [`heap`] | `aq_heap_*` |
+//! | [`item`] | `aq_item`, `aq_descriptor` |
+//! | [`item_group`] | `aq_item_group_*`, `aq_heap_descriptor` |
+//! | [`heap_stream`] | `aq_recv_stream_new`, `_get` |
 //! | [`chunk_stream`] | `aq_chunk_place_data`, `aq_chunk_ring_stream_new` |
 //!
 //! | helper | what for |
@@ -43,6 +47,8 @@ pub mod guard;
 pub mod handle;
 pub mod heap;
 pub mod heap_stream;
+pub mod item;
+pub mod item_group;
 pub mod log;
 pub mod memory;
 pub mod pointer;

@@ -89,14 +89,24 @@ impl ItemGroup {
         self.items.get(index).map(|item| &**item)
     }
 
+    /// The index of the item with that identifier.
+    pub fn index_of_id(&self, id: u64) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The index of the item with that name.
+    pub fn index_of_name(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
     /// The item with that identifier.
     pub fn find_id(&self, id: u64) -> Option<&GroupItem> {
-        self.by_id.get(&id).and_then(|&index| self.get(index))
+        self.index_of_id(id).and_then(|index| self.get(index))
     }
 
     /// The item with that name.
     pub fn find_name(&self, name: &str) -> Option<&GroupItem> {
-        self.by_name.get(name).and_then(|&index| self.get(index))
+        self.index_of_name(name).and_then(|index| self.get(index))
     }
 
     /// Takes over what a heap has to say: first its descriptors, then its values. A descriptor that says the same again

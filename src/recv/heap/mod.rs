@@ -18,9 +18,10 @@ mod stream;
 pub use consumer::{HeapCallback, Overflow};
 pub use stream::{HeapCallbackStream, HeapRingStream, RingConfig};
 
+use std::any::Any;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::sink::Arrival;
 use crate::memory::Buffer;
@@ -66,6 +67,8 @@ pub struct Heap {
     last_arrival: Option<Arrival>,
     /// Where it goes to be used again.
     home: Arc<Returns>,
+    /// What the C boundary keeps with it.
+    attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Heap {
@@ -86,6 +89,7 @@ impl Heap {
             first_arrival: None,
             last_arrival: None,
             home: home.clone(),
+            attachment: OnceLock::new(),
         }
     }
 
@@ -168,6 +172,11 @@ impl Heap {
     /// When its last packet arrived, in the order of arrival, if the reader was told to say.
     pub fn last_arrival(&self) -> Option<Arrival> {
         self.last_arrival
+    }
+
+    /// What is kept with the heap, made by the first call; `None` if it is of another type.
+    pub fn attachment<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.attachment.get_or_init(|| Box::new(make())).downcast_ref()
     }
 
     /// Puts its items into order, which is the consumer's work and not the stream's.

@@ -40,6 +40,7 @@ impl Returns {
         heap.pointers.clear();
         heap.pointers.shrink_to(MOST_POINTERS_KEPT);
         heap.ranges = Vec::new();
+        heap.attachment.take();
         if let Some(heaps) = &mut *self.heaps.lock()
             && heaps.len() < self.capacity
         {
