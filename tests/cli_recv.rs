@@ -119,10 +119,12 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 #[test]
 fn wrong_command_lines_are_explained() {
     for (arguments, part) in [
-        ("recv pcap:chunks_lossy.pcap", "missing: --item, --step, --heap-size, --heaps-per-chunk"),
+        ("recv pcap:chunks_lossy.pcap --chunks 9", "need heaps to be placed"),
+        ("recv pcap:chunks_lossy.pcap --max-chunks 9", "need heaps to be placed"),
+        ("recv pcap:chunks_lossy.pcap --item 1", "missing: --step, --heap-size, --heaps-per-chunk"),
         ("recv pcap:chunks_lossy.pcap --item 1 --step 1 --heap-size 1", "missing: --heaps-per-chunk"),
         ("recv --item 1", "<SOURCE>"),
-        ("recv tcp://127.0.0.1:1", "unknown scheme \"tcp\""),
+        ("recv http://127.0.0.1:1", "unknown scheme \"http\""),
         ("recv chunks_lossy.pcap", "write pcap:chunks_lossy.pcap"),
         ("recv udp://127.0.0.1", "no port"),
         ("recv udp://::1:7148", "needs brackets"),
@@ -132,7 +134,10 @@ fn wrong_command_lines_are_explained() {
         ("recv pcap:chunks_lossy.pcap P --max-chunks 3 --chunks 2", "--chunks must be at least --max-chunks"),
         ("recv pcap:chunks_lossy.pcap P --filter nonsense", "filter \"nonsense\""),
         ("recv udp://127.0.0.1:0 P --filter udp", "--filter needs a source of scheme pcap:"),
-        ("recv pcap:chunks_lossy.pcap P --max-size 9000", "--max-size needs a source of scheme udp://"),
+        (
+            "recv pcap:chunks_lossy.pcap P --max-size 9000",
+            "--max-size needs a source of scheme udp:// or tcp://",
+        ),
         ("recv udp://127.0.0.1:0 P --max-size 65536", "max_size must be between 1 and 65535 (got 65536)"),
         (
             "recv pcap:chunks_lossy.pcap --item 1 --step 1 --heap-size 8Gi --heaps-per-chunk 8G",

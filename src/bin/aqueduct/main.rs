@@ -1,9 +1,10 @@
-//! The command-line program: `aqueduct recv` receives chunks, `aqueduct replay` sends a capture again.
+//! The command-line program: `aqueduct recv` receives heaps or chunks, `aqueduct replay` sends a capture again.
 //!
 //! A command is a file of its name, with its options as a clap struct and a `run`. Data goes to the standard output,
 //! everything else to the standard error; docs/cli.md is the reference.
 
 mod failure;
+mod heap_items;
 mod interrupt;
 mod layout;
 #[cfg(feature = "pcap")]
@@ -31,6 +32,7 @@ const VERSION: &str = if cfg!(feature = "pcap") {
 
 const EXAMPLES: &str = "\
 Examples:
+  aqueduct recv udp://239.1.2.3:7148 --json
   aqueduct recv udp://0.0.0.0:7148 --item 0x1600 --step 4096 --heap-size 8192 --heaps-per-chunk 64
   aqueduct replay capture.pcap udp://127.0.0.1:7148 --rate 200M
 

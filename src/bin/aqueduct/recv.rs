@@ -1,11 +1,12 @@
-//! `aqueduct recv`: packets from sockets and captures, in chunks, to the standard output.
+//! `aqueduct recv`: packets from sockets and captures, as heaps or in chunks, to the standard output.
 
 use std::sync::Arc;
 
 use aqueduct::chunk::{ChunkRing, ChunkRingStream, DEFAULT_MAX_CHUNKS};
 use aqueduct::error::Error;
-use aqueduct::recv::reader::{Leftover, Polled, Reader, UdpConfig, UdpReader};
-use aqueduct::recv::{EndReason, PacketSink, StreamConfig};
+use aqueduct::recv::heap::{Heap, HeapRingStream, RingConfig};
+use aqueduct::recv::reader::{Leftover, Polled, Reader, TcpConfig, TcpReader, UdpConfig, UdpReader};
+use aqueduct::recv::{EndReason, PacketSink, Stream, StreamConfig};
 use aqueduct::ring::{GetError, Wait};
 use aqueduct::runtime::ThreadPool;
 use clap::Args;
@@ -20,11 +21,14 @@ use crate::source::{Address, Source};
 use crate::{interrupt, terminal, units};
 
 const EXAMPLES: &str = "\
-Heaps are placed by an item that counts: heap number = item value / STEP, chunk = heap number / N,
+Without placement options each heap is written with its items, as their descriptors tell. With them
+heaps go into chunks. They are placed by an item that counts: heap number = item value / STEP, chunk = heap number / N,
 and the heap stands at (heap number modulo N) * heap size. Heaps without the item, without a length
 or longer than the heap size are counted and left out.
 
 Examples:
+  Whatever comes over TCP, item by item:
+    aqueduct recv tcp://0.0.0.0:7148
   A stream whose timestamp (item 0x1600) grows by 4096 per heap of 8 KiB, 64 heaps a chunk:
     aqueduct recv udp://0.0.0.0:7148 --item 0x1600 --step 4096 --heap-size 8Ki --heaps-per-chunk 64
   Two multicast groups, as JSON, until 100 chunks have come:
@@ -37,12 +41,12 @@ Examples:
 It ends with the first stop item, when all captures have been read, after N chunks (--count), or on
 SIGINT, SIGTERM or SIGHUP; then it writes the statistics. A second signal ends it at once.";
 
-/// Receive SPEAD heaps in chunks
+/// Receive SPEAD heaps, item by item or in chunks
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// udp://HOST:PORT (port 0: any; [..] around IPv6; a multicast group is joined) or pcap:FILE; several feed one
-    /// stream
+    /// udp://HOST:PORT or tcp://HOST:PORT, to listen on (port 0: any; [..] around IPv6; a multicast group is joined), or
+    /// pcap:FILE; several feed one stream
     #[arg(value_name = "SOURCE", required = true, value_parser = OsStringValueParser::new().try_map(Source::parse))]
     sources: Vec<Source>,
 
@@ -58,9 +62,15 @@ pub struct Options {
     /// Accept a heap's packets in any order
     #[arg(long, help_heading = "Reassembly")]
     out_of_order: bool,
-    /// Chunks that are filled at the same time
-    #[arg(long, help_heading = "Reassembly", value_name = "N", default_value_t = DEFAULT_MAX_CHUNKS)]
-    max_chunks: usize,
+    /// Bugs of the sender to live with: the sum of 1, 2, 4 and 8, or 15 for PySPEAD 0.5.2
+    #[arg(long, help_heading = "Reassembly", value_name = "N", default_value_t = 0)]
+    bug_compat: u8,
+    /// Go on after a stop item
+    #[arg(long, help_heading = "Reassembly")]
+    no_stop: bool,
+    /// Chunks that are filled at the same time [default: 2]
+    #[arg(long, help_heading = "Reassembly", value_name = "N")]
+    max_chunks: Option<usize>,
     /// Chunks in circulation: those being filled and those waiting to be written [default: max-chunks + 4]
     #[arg(long, help_heading = "Reassembly", value_name = "N")]
     chunks: Option<usize>,
@@ -68,24 +78,28 @@ pub struct Options {
     /// Take only packets that pass this filter (language of tcpdump) from captures
     #[arg(long, help_heading = "Sources", value_name = "EXPR")]
     filter: Option<String>,
-    /// Longest UDP packet to accept, in bytes [default: 9200]
+    /// Longest packet to accept from a socket, in bytes [default: 9200 for UDP, 65536 for TCP]
     #[arg(long, help_heading = "Sources", value_name = "BYTES", value_parser = units::bytes)]
     max_size: Option<usize>,
-    /// Receive buffer of each UDP socket, in bytes [default: 8Mi]
+    /// Receive buffer of each socket, in bytes [default: 8Mi for UDP, 4Mi for TCP]
     #[arg(long, help_heading = "Sources", value_name = "BYTES", value_parser = units::bytes)]
     buffer_size: Option<usize>,
 
-    /// Stop after N chunks
+    /// Stop after N heaps or chunks
     #[arg(long, help_heading = "Output", value_name = "N", value_parser = units::positive)]
     count: Option<u64>,
-    /// Write a JSON object per line: each chunk with its heaps' SHA-256, then the statistics
+    /// Write a JSON object per line: each heap with its items, or each chunk with its heaps' SHA-256; then the
+    /// statistics
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
+/// Heaps that may wait to be written.
+const HEAPS: usize = 64;
+
 /// Where heaps go.
 #[derive(Args)]
-#[command(next_help_heading = "Placement (all four are needed)")]
+#[command(next_help_heading = "Placement in chunks (all four, or none)")]
 struct Placement {
     /// Item that counts, decimal or 0x...; 1 is the heap number
     #[arg(long, value_name = "ID", value_parser = units::positive)]
@@ -102,7 +116,11 @@ struct Placement {
 }
 
 impl Placement {
-    fn layout(&self) -> Result<Layout, Failure> {
+    /// `None` if heaps are not to be placed.
+    fn layout(&self) -> Result<Option<Layout>, Failure> {
+        if let Self { item: None, step: None, heap_size: None, heaps_per_chunk: None } = self {
+            return Ok(None);
+        }
         let &Self { item, step, heap_size, heaps_per_chunk } = self;
         let (Some(item), Some(step), Some(heap_size), Some(heaps_per_chunk)) =
             (item, step, heap_size, heaps_per_chunk)
@@ -116,12 +134,11 @@ impl Placement {
             let missing: Vec<&str> =
                 given.iter().filter(|(_, given)| !given).map(|&(name, _)| name).collect();
             return Err(Failure::Usage(format!(
-                "heaps are placed in chunks by --item, --step, --heap-size and --heaps-per-chunk; missing: {} \
-                 (output of single heaps comes in a later version)",
+                "heaps are placed in chunks by --item, --step, --heap-size and --heaps-per-chunk; missing: {}",
                 missing.join(", ")
             )));
         };
-        Layout::new(item, step, heap_size, heaps_per_chunk).ok_or_else(|| {
+        Layout::new(item, step, heap_size, heaps_per_chunk).map(Some).ok_or_else(|| {
             Failure::Usage(format!(
                 "--heap-size * --heaps-per-chunk is larger than memory can be ({heap_size} * {heaps_per_chunk})"
             ))
@@ -158,22 +175,31 @@ impl Reader for Noted {
 
 impl Options {
     /// Options that nothing would come of.
-    fn check(&self) -> Result<(), Failure> {
-        let any_udp = self.sources.iter().any(|source| matches!(source, Source::Udp(_)));
+    fn check(&self, layout: Option<Layout>) -> Result<(), Failure> {
+        let any_socket = self.sources.iter().any(|source| matches!(source, Source::Udp(_) | Source::Tcp(_)));
         let any_pcap = self.sources.iter().any(|source| matches!(source, Source::Pcap(_)));
         let idle = |name, scheme| Err(Failure::Usage(format!("{name} needs a source of scheme {scheme}")));
         match self {
             Self { filter: Some(_), .. } if !any_pcap => idle("--filter", "pcap:"),
-            Self { max_size: Some(_), .. } if !any_udp => idle("--max-size", "udp://"),
-            Self { buffer_size: Some(_), .. } if !any_udp => idle("--buffer-size", "udp://"),
-            &Self { chunks: Some(chunks), max_chunks, .. } if chunks < max_chunks => Err(Failure::Usage(
-                format!("--chunks must be at least --max-chunks, which is {max_chunks} (got {chunks})"),
+            Self { max_size: Some(_), .. } if !any_socket => idle("--max-size", "udp:// or tcp://"),
+            Self { buffer_size: Some(_), .. } if !any_socket => idle("--buffer-size", "udp:// or tcp://"),
+            Self { chunks: None, max_chunks: None, .. } if layout.is_none() => Ok(()),
+            _ if layout.is_none() => Err(Failure::Usage(
+                "--chunks and --max-chunks need heaps to be placed, by --item and others".into(),
             )),
+            &Self { chunks: Some(chunks), .. } if chunks < self.max_chunks() => {
+                let rule = format!("--chunks must be at least --max-chunks, which is {}", self.max_chunks());
+                Err(Failure::Usage(format!("{rule} (got {chunks})")))
+            }
             _ => Ok(()),
         }
     }
 
-    /// Opens a source. For UDP the answer has the address that it listens on.
+    fn max_chunks(&self) -> usize {
+        self.max_chunks.unwrap_or(DEFAULT_MAX_CHUNKS)
+    }
+
+    /// Opens a source. For a socket the answer has the address that it listens on.
     fn open(&self, source: &Source) -> Result<(Box<dyn Reader>, Option<Address>), Failure> {
         match source {
             Source::Udp(Address { host, port }) => {
@@ -184,6 +210,18 @@ impl Options {
                     max_size: self.max_size.unwrap_or(defaults.max_size),
                     buffer_size: self.buffer_size.unwrap_or(defaults.buffer_size),
                     ..UdpConfig::default()
+                })?;
+                let address = Address { host: host.clone(), port: reader.port() };
+                Ok((Box::new(reader), Some(address)))
+            }
+            Source::Tcp(Address { host, port }) => {
+                let defaults = TcpConfig::default();
+                let reader = TcpReader::new(TcpConfig {
+                    host: host.clone(),
+                    port: *port,
+                    max_size: self.max_size.unwrap_or(defaults.max_size),
+                    buffer_size: self.buffer_size.unwrap_or(defaults.buffer_size),
+                    ..defaults
                 })?;
                 let address = Address { host: host.clone(), port: reader.port() };
                 Ok((Box::new(reader), Some(address)))
@@ -200,89 +238,142 @@ impl Options {
         }
     }
 
-    fn stream_config(&self) -> StreamConfig {
+    fn stream_config(&self, layout: Option<Layout>) -> StreamConfig {
         StreamConfig {
             max_heaps: self.max_heaps,
             substreams: self.substreams,
             allow_out_of_order: self.out_of_order,
             // Without its length nobody could say whether a heap stays within its place.
-            allow_unsized_heaps: false,
+            allow_unsized_heaps: layout.is_none(),
+            bug_compat: self.bug_compat,
+            stop_on_stop_item: !self.no_stop,
             explicit_start: true,
             ..StreamConfig::default()
         }
     }
 }
 
+/// A stream, and what comes out of it.
+enum Receiver {
+    Heaps(HeapRingStream),
+    Chunks(ChunkRingStream, Layout),
+}
+
+impl Receiver {
+    fn new(options: &Options, layout: Option<Layout>) -> Result<Self, Failure> {
+        let pool = Arc::new(ThreadPool::new(1, &[])?);
+        let config = options.stream_config(layout);
+        let Some(layout) = layout else {
+            let ring = RingConfig { heaps: HEAPS, contiguous_only: false, ..RingConfig::default() };
+            return Ok(Self::Heaps(HeapRingStream::new(&pool, config, ring)?));
+        };
+        let max_chunks = options.max_chunks();
+        let chunks = options.chunks.unwrap_or(max_chunks.saturating_add(4));
+        // All chunks fit in either ring, so that at a stop every one of them can be handed over.
+        let ring = || ChunkRing::new(chunks).map(Arc::new);
+        let stream = ChunkRingStream::new(&pool, config, layout.chunk_config(max_chunks), ring()?, ring()?)?;
+        for _ in 0..chunks {
+            stream.add_free_chunk(layout.allocate()?);
+        }
+        Ok(Self::Chunks(stream, layout))
+    }
+
+    fn stream(&self) -> &Stream {
+        match self {
+            Self::Heaps(stream) => stream.stream(),
+            Self::Chunks(stream, _) => stream.stream(),
+        }
+    }
+
+    /// Writes the next heap or chunk.
+    fn write_next(&self, wait: Wait, report: &mut Report) -> Result<Next, Failure> {
+        let got = match self {
+            Self::Heaps(stream) => stream.get(wait).map(|heap| {
+                let written = report.heap(&heap);
+                Heap::recycle(heap);
+                written
+            }),
+            Self::Chunks(stream, layout) => stream.data_ring().get(wait).map(|chunk| {
+                let written = report.chunk(&chunk, *layout);
+                stream.add_free_chunk(chunk);
+                written
+            }),
+        };
+        match got {
+            Ok(written) => written.map(|()| Next::Written),
+            Err(GetError::Stopped) => Ok(Next::Ended),
+            Err(GetError::Empty | GetError::TimedOut) => Ok(Next::NotYet),
+        }
+    }
+}
+
+/// What came of waiting for output.
+#[derive(PartialEq)]
+enum Next {
+    Written,
+    NotYet,
+    Ended,
+}
+
 /// Runs the command.
 pub fn run(options: Options) -> Result<(), Failure> {
-    options.check()?;
     let layout = options.placement.layout()?;
-    let chunks = options.chunks.unwrap_or(options.max_chunks.saturating_add(4));
-    // All chunks fit in either ring, so that at a stop every one of them can be handed over.
-    let ring = || ChunkRing::new(chunks).map(Arc::new);
-    let pool = Arc::new(ThreadPool::new(1, &[])?);
-    let chunk_config = layout.chunk_config(options.max_chunks);
-    let stream = ChunkRingStream::new(&pool, options.stream_config(), chunk_config, ring()?, ring()?)?;
-    let stream = Arc::new(stream);
-
+    options.check(layout)?;
+    let receiver = Arc::new(Receiver::new(&options, layout)?);
+    let stream = receiver.stream();
     let failures = Failures::default();
     let mut listening = Vec::new();
     for source in &options.sources {
         let (reader, address) = options.open(source)?;
         listening.extend(address);
-        stream.stream().add_reader(Box::new(Noted { reader, failures: failures.clone() }))?;
-    }
-    for _ in 0..chunks {
-        stream.add_free_chunk(layout.allocate()?);
+        stream.add_reader(Box::new(Noted { reader, failures: failures.clone() }))?;
     }
     interrupt::on_signal({
-        let stream = stream.clone();
+        let receiver = receiver.clone();
         move || {
             // An error only from the stream's own worker, which this is not.
-            let _ = stream.stream().stop();
+            let _ = receiver.stream().stop();
         }
     })?;
     for address in listening {
         terminal::say(format_args!("listening on {address}"));
     }
-    stream.stream().start();
+    stream.start();
 
-    let mut report = Report::new(layout, options.json);
-    let written = write_chunks(&stream, &mut report, options.count);
-    // When the data ring stops, the worker is just about to say why.
-    stream.stream().stop()?;
+    let mut report = Report::new(options.json);
+    let written = write_all(&receiver, &mut report, options.count);
+    // When the ring stops, the worker is just about to say why.
+    stream.stop()?;
     written?;
     terminal::end_progress();
     let end = End {
-        reason: stream.stream().end_reason().unwrap_or(EndReason::User),
-        names: stream.stream().stats(),
-        stats: stream.stream().snapshot(),
+        reason: stream.end_reason().unwrap_or(EndReason::User),
+        names: stream.stats(),
+        stats: stream.snapshot(),
         failures: std::mem::take(&mut *failures.lock()),
     };
     report.end(&end)?;
     verdict(&end)
 }
 
-/// Writes chunks until the stream ends, enough of them have come or nobody reads them.
-fn write_chunks(stream: &ChunkRingStream, report: &mut Report, count: Option<u64>) -> Result<(), Failure> {
+/// Writes until the stream ends, enough has come or nobody reads it.
+fn write_all(receiver: &Receiver, report: &mut Report, count: Option<u64>) -> Result<(), Failure> {
     let mut progress = Progress::new();
     let mut written = 0;
     loop {
         let wait = progress.as_ref().map_or(Wait::Forever, Progress::wait);
-        match stream.data_ring().get(wait) {
-            Ok(chunk) => {
-                report.chunk(&chunk)?;
-                stream.add_free_chunk(chunk);
+        match receiver.write_next(wait, report)? {
+            Next::Ended => return Ok(()),
+            Next::NotYet => {}
+            Next::Written => {
                 written += 1;
                 if report.is_closed() || count.is_some_and(|count| written >= count) {
                     return Ok(());
                 }
             }
-            Err(GetError::Stopped) => return Ok(()),
-            Err(GetError::Empty | GetError::TimedOut) => {}
         }
         if let Some(progress) = &mut progress {
-            progress.update(|| stream.stream().snapshot());
+            progress.update(|| receiver.stream().snapshot());
         }
     }
 }

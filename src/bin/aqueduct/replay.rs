@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Where to send it: udp://HOST:PORT
-    #[arg(value_name = "DESTINATION", value_parser = Address::parse)]
+    #[arg(value_name = "DESTINATION", value_parser = Address::parse_udp)]
     destination: Address,
 
     #[command(flatten)]

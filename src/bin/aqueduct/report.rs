@@ -1,4 +1,4 @@
-//! What `recv` writes to the standard output: a line per chunk and the statistics at the end, for people or as JSON.
+//! What `recv` writes to the standard output: a line per chunk or lines per heap, and the statistics at the end, for people or as JSON.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -6,18 +6,21 @@ use std::io::{self, Write as _};
 use aqueduct::chunk::Chunk;
 use aqueduct::error::Error;
 use aqueduct::recv::EndReason;
+use aqueduct::recv::heap::Heap;
 use aqueduct::recv::stats::{Account, Snapshot, Stat, Stats};
+use aqueduct::spead::group::{GroupLimits, ItemGroup};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
 use crate::layout::Layout;
-use crate::terminal;
+use crate::{heap_items, terminal};
 
 /// The standard output, one line at a time.
 pub struct Report {
-    layout: Layout,
     json: bool,
+    /// What items mean, in heaps that are written one by one.
+    items: ItemGroup,
     /// Nobody reads any more.
     closed: bool,
 }
@@ -38,8 +41,8 @@ impl End<'_> {
 }
 
 impl Report {
-    pub fn new(layout: Layout, json: bool) -> Self {
-        Self { layout, json, closed: false }
+    pub fn new(json: bool) -> Self {
+        Self { json, items: ItemGroup::new(GroupLimits::default()), closed: false }
     }
 
     /// Whether nobody reads any more.
@@ -48,25 +51,16 @@ impl Report {
     }
 
     /// Writes a chunk's line.
-    pub fn chunk(&mut self, chunk: &Chunk) -> Result<(), Failure> {
-        let line = if self.json { self.chunk_json(chunk) } else { self.chunk_text(chunk) };
+    pub fn chunk(&mut self, chunk: &Chunk, layout: Layout) -> Result<(), Failure> {
+        let line = if self.json { chunk_json(chunk, layout) } else { chunk_text(chunk, layout) };
         self.write(line)
     }
 
-    fn chunk_json(&self, chunk: &Chunk) -> String {
-        let heaps: Vec<Option<&[u8]>> = self.layout.heaps(chunk).collect();
-        let present: Vec<u8> = heaps.iter().map(|heap| heap.is_some().into()).collect();
-        let sha256: Vec<Option<String>> = heaps.iter().map(|heap| heap.map(hash)).collect();
-        format!("{}\n", json!({ "chunk": chunk.id, "present": present, "sha256": sha256 }))
-    }
-
-    fn chunk_text(&self, chunk: &Chunk) -> String {
-        let (mut present, mut bytes) = (0, 0);
-        for heap in self.layout.heaps(chunk).flatten() {
-            present += 1;
-            bytes += heap.len();
-        }
-        format!("chunk {}: {present} of {} heaps, {bytes} bytes\n", chunk.id, self.layout.heaps_per_chunk)
+    /// Writes a heap's line, or lines.
+    pub fn heap(&mut self, heap: &Heap) -> Result<(), Failure> {
+        let items = heap_items::read(heap, &mut self.items);
+        let text = if self.json { heap_items::json(heap, &items) } else { heap_items::text(heap, &items) };
+        self.write(text)
     }
 
     /// Writes the statistics.
@@ -95,7 +89,24 @@ impl Report {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+fn chunk_json(chunk: &Chunk, layout: Layout) -> String {
+    let heaps: Vec<Option<&[u8]>> = layout.heaps(chunk).collect();
+    let present: Vec<u8> = heaps.iter().map(|heap| heap.is_some().into()).collect();
+    let sha256: Vec<Option<String>> = heaps.iter().map(|heap| heap.map(hash)).collect();
+    format!("{}\n", json!({ "chunk": chunk.id, "present": present, "sha256": sha256 }))
+}
+
+fn chunk_text(chunk: &Chunk, layout: Layout) -> String {
+    let (mut present, mut bytes) = (0, 0);
+    for heap in layout.heaps(chunk).flatten() {
+        present += 1;
+        bytes += heap.len();
+    }
+    format!("chunk {}: {present} of {} heaps, {bytes} bytes\n", chunk.id, layout.heaps_per_chunk)
+}
+
+/// SHA-256 in hexadecimal.
+pub fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

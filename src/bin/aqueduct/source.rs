@@ -9,9 +9,14 @@ use std::path::PathBuf;
 pub enum Source {
     /// `udp://HOST:PORT`
     Udp(Address),
+    /// `tcp://HOST:PORT`, to listen on
+    Tcp(Address),
     /// `pcap:FILE`
     Pcap(PathBuf),
 }
+
+/// What a SOURCE looks like.
+const EXPECTED: &str = "expected udp://HOST:PORT, tcp://HOST:PORT or pcap:FILE";
 
 /// A host and a port. An IPv6 address stands here without its brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,28 +36,33 @@ impl Source {
             return Ok(Self::Pcap(path.into()));
         }
         let Some(text) = text.to_str() else {
-            return Err(format!(
-                "expected udp://HOST:PORT or pcap:FILE; for a file, write pcap:{}",
-                text.display()
-            ));
+            return Err(format!("{EXPECTED}; for a file, write pcap:{}", text.display()));
         };
         if text.starts_with("udp:") {
-            return Address::parse(text).map(Self::Udp);
+            return Address::parse(text, "udp").map(Self::Udp);
+        }
+        if text.starts_with("tcp:") {
+            return Address::parse(text, "tcp").map(Self::Tcp);
         }
         match text.split_once(':') {
             Some((scheme, _)) if !scheme.contains('/') => {
-                Err(format!("unknown scheme {scheme:?}; expected udp://HOST:PORT or pcap:FILE"))
+                Err(format!("unknown scheme {scheme:?}; {EXPECTED}"))
             }
-            _ => Err(format!("expected udp://HOST:PORT or pcap:FILE; for a file, write pcap:{text}")),
+            _ => Err(format!("{EXPECTED}; for a file, write pcap:{text}")),
         }
     }
 }
 
 impl Address {
-    /// Reads `udp://HOST:PORT`, with brackets around an IPv6 address.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let Some(rest) = text.strip_prefix("udp://") else {
-            return Err("expected udp://HOST:PORT".into());
+    /// Reads `udp://HOST:PORT`.
+    pub fn parse_udp(text: &str) -> Result<Self, String> {
+        Self::parse(text, "udp")
+    }
+
+    /// Reads `SCHEME://HOST:PORT`, with brackets around an IPv6 address.
+    fn parse(text: &str, scheme: &str) -> Result<Self, String> {
+        let Some(rest) = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")) else {
+            return Err(format!("expected {scheme}://HOST:PORT"));
         };
         let (host, port) = match rest.strip_prefix('[') {
             Some(rest) => match rest.split_once(']') {
@@ -61,13 +71,13 @@ impl Address {
             },
             None => match rest.rsplit_once(':') {
                 Some((host, _)) if host.contains(':') => {
-                    return Err("an IPv6 address needs brackets: udp://[::1]:7148".into());
+                    return Err(format!("an IPv6 address needs brackets: {scheme}://[::1]:7148"));
                 }
                 Some((host, port)) => (host, Some(port)),
                 None => (rest, None),
             },
         };
-        let port = port.ok_or("no port; expected udp://HOST:PORT")?;
+        let port = port.ok_or_else(|| format!("no port; expected {scheme}://HOST:PORT"))?;
         let port =
             port.parse().map_err(|_| format!("the port must be a number from 0 to 65535 (got {port:?})"))?;
         Ok(Self { host: host.into(), port })
@@ -109,13 +119,15 @@ mod tests {
             let Ok(Source::Udp(address)) = parse(text) else { panic!("{text}") };
             assert_eq!(address.to_string(), shown);
         }
+        assert!(matches!(parse("tcp://[::]:0"), Ok(Source::Tcp(_))));
         assert_eq!(parse("pcap:a:b/c.pcap"), Ok(Source::Pcap("a:b/c.pcap".into())));
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         for (text, part) in [
-            ("tcp://127.0.0.1:1", "unknown scheme \"tcp\""),
+            ("http://127.0.0.1:1", "unknown scheme \"http\""),
+            ("tcp://127.0.0.1", "expected tcp://HOST:PORT"),
             ("capture.pcap", "write pcap:capture.pcap"),
             ("./a:b", "write pcap:./a:b"),
             ("pcap:", "no file"),
