@@ -48,7 +48,12 @@ pub struct Receiver {
 impl Receiver {
     /// Starts `recv udp://HOST:0` with `arguments` and waits until it listens.
     pub fn start(host: &str, arguments: &str) -> Self {
-        let mut command = aqueduct(&format!("recv udp://{host}:0 {arguments}"));
+        Self::start_on(&format!("udp://{host}:0"), arguments)
+    }
+
+    /// The same with any source of that kind.
+    pub fn start_on(source: &str, arguments: &str) -> Self {
+        let mut command = aqueduct(&format!("recv {source} {arguments}"));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
