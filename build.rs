@@ -22,6 +22,7 @@ const SECTIONS: &[&str] = &[
     "recv",
     "reader",
     "tcp_reader",
+    "inproc",
     "heap",
     "item",
     "item_group",

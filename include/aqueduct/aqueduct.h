@@ -1623,6 +1623,93 @@ aq_status aq_tcp_reader_config_init(aq_tcp_reader_config *config, size_t struct_
 aq_status aq_recv_stream_add_tcp_reader(aq_recv_stream *stream, const aq_tcp_reader_config *config);
 
 /* =============================================================================================================
+ * In-process queues
+ *
+ * A queue brings packets to a stream from other threads of the program, as if they came by a network: from a simulator, from a device
+ * that no reader knows, in tests. Any number of threads may add packets; one stream reads them.
+ * ============================================================================================================= */
+
+/** A queue of packets. */
+typedef struct aq_inproc_queue aq_inproc_queue;
+
+/**
+ * Makes an empty queue.
+ *
+ * @param capacity packets that it holds at the most; 0 for any number, as far as there is memory
+ * @param out receives the queue; free it with aq_inproc_queue_free()
+ * @return AQ_OK; AQ_E_IO when there are too many open files
+ *
+ * Threads: any.
+ */
+aq_status aq_inproc_queue_new(size_t capacity, aq_inproc_queue **out);
+
+/**
+ * Adds a packet. What is none is counted by the stream as malformed, as if it came by a network.
+ *
+ * @param queue the queue
+ * @param data the packet; copied
+ * @param size its bytes: at most 2^30
+ * @param timeout_ns how long to wait for space; see Waiting
+ * @return AQ_OK; AQ_FULL; AQ_TIMEOUT; AQ_STOPPED when the queue is stopped, or the stream that reads it has ended; AQ_E_INVALID
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_inproc_queue_add_packet(aq_inproc_queue *queue, const uint8_t *data, size_t size,
+    int64_t timeout_ns);
+
+/**
+ * How many packets have been added and not yet been taken by the stream.
+ *
+ * @param queue the queue
+ * @param size receives the number, which others may change at once
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_inproc_queue_size(const aq_inproc_queue *queue, size_t *size);
+
+/**
+ * Ends a queue: no packet can be added any more, and threads that wait for space return. Packets in the queue are still read; then the
+ * reader ends, and with its last reader the stream. Stopping again does nothing.
+ *
+ * @param queue the queue
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_inproc_queue_stop(aq_inproc_queue *queue);
+
+/**
+ * Frees a queue. A stream that reads it goes on with what is in it, and its reader ends.
+ *
+ * @param queue the queue, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no queue, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this queue may be running or follow.
+ */
+aq_status aq_inproc_queue_free(aq_inproc_queue *queue);
+
+/**
+ * Receives packets from a queue. The queue can have one reader; it is stopped when the stream ends.
+ *
+ * @param stream the stream
+ * @param queue the queue, which the caller may free afterwards
+ * @return AQ_OK; AQ_STOPPED when the stream has ended already; AQ_E_STATE when the queue has, or had, a reader
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ *
+ * ```c
+ * aq_inproc_queue *queue;
+ * aq_inproc_queue_new(1024, &queue);
+ * aq_recv_stream_add_inproc_reader(stream, queue);
+ * while (make_packet(packet, &size))
+ *     aq_inproc_queue_add_packet(queue, packet, size, AQ_WAIT_FOREVER);
+ * aq_inproc_queue_free(queue);
+ * ```
+ */
+aq_status aq_recv_stream_add_inproc_reader(aq_recv_stream *stream, aq_inproc_queue *queue);
+
+/* =============================================================================================================
  * Heaps
  *
  * A heap is what a stream of heaps hands out: a number, items, and a payload. It owns its memory and may outlive its

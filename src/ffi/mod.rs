@@ -16,6 +16,7 @@
 //! | [`recv`] | `aq_recv_stream_*` |
 //! | [`reader`] | `aq_recv_stream_add_*_reader` |
 //! | [`tcp_reader`] | `aq_tcp_reader_config`, `aq_recv_stream_add_tcp_reader` |
+//! | [`inproc`] | `aq_inproc_queue_*` |
 //! | [`heap`] | `aq_heap_*` |
 //! | [`item`] | `aq_item`, `aq_descriptor` |
 //! | [`item_group`] | `aq_item_group_*`, `aq_heap_descriptor` |
@@ -47,6 +48,7 @@ pub mod guard;
 pub mod handle;
 pub mod heap;
 pub mod heap_stream;
+pub mod inproc;
 pub mod item;
 pub mod item_group;
 pub mod log;

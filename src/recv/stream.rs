@@ -412,6 +412,10 @@ impl<H: HeapHandler> Task for StreamTask<H> {
             return Progress::Wait;
         }
         if let Phase::Receiving = self.phase {
+            if context.is_woken() {
+                // The consumer may have made space for what it could not take, whether or not more packets come.
+                self.end_batch();
+            }
             self.take_new_readers(context);
             let mut again = false;
             let mut end = self.reason_to_end(context.is_stopping());

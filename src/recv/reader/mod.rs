@@ -3,6 +3,7 @@
 mod buffer;
 #[cfg(feature = "pcap")]
 mod capture;
+mod inproc;
 #[cfg(feature = "pcap")]
 pub mod pcap;
 mod tcp;
@@ -11,6 +12,7 @@ mod udp;
 pub use buffer::BufferReader;
 #[cfg(feature = "pcap")]
 pub use capture::PcapReader;
+pub use inproc::{InprocQueue, InprocReader};
 pub use tcp::{OnGarbage, TcpConfig, TcpReader};
 pub use udp::{DEFAULT_BATCH_DELAY, UdpConfig, UdpReader};
 
