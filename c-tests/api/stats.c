@@ -27,7 +27,7 @@ static const struct {
     FIELD(too_many_items), FIELD(overflow_newest), FIELD(source_rejected), FIELD(after_stop), FIELD(fragment),
     FIELD(not_udp), FIELD(kernel_drops), FIELD(bytes_delivered), FIELD(chunks_ready), FIELD(chunks_undelivered),
     FIELD(heaps_undelivered), FIELD(heaps_ready), FIELD(overflow_oldest_heaps), FIELD(connections),
-    FIELD(bytes_skipped),
+    FIELD(connections_rejected), FIELD(bytes_skipped),
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0] };

@@ -46,8 +46,14 @@ static void settings(void)
     config.on_garbage = -1;
     CHECK_ERROR(use_config(&config), AQ_E_INVALID, "on_garbage must be one of AQ_GARBAGE_* (got -1)");
     config = good_config();
-    config.reserved = 1;
+    config.reserved[1] = 1;
     CHECK_ERROR(use_config(&config), AQ_E_VERSION, "config: reserved must be 0 (got 1)");
+    config = good_config();
+    config.timestamps = 3;
+    CHECK_ERROR(use_config(&config), AQ_E_INVALID, "timestamps must be one of AQ_TIMESTAMPS_* (got 3)");
+    config = good_config();
+    config.source_filter = "10.0.0.0/8, x";
+    CHECK_ERROR(use_config(&config), AQ_E_INVALID, "source_filter: \"x\" is no address");
     config = good_config();
     config.host = "\xff";
     CHECK_ERROR(use_config(&config), AQ_E_INVALID, "host must be UTF-8");

@@ -1012,6 +1012,8 @@ typedef struct aq_recv_stats {
     uint64_t overflow_oldest_heaps;
     /** Connections accepted by TCP readers. */
     uint64_t connections;
+    /** Connections that TCP readers refused, as they were not from a sender in their `source_filter`. */
+    uint64_t connections_rejected;
     /** Bytes between packets that TCP readers skipped to find the next one. */
     uint64_t bytes_skipped;
 } aq_recv_stats;
@@ -1401,15 +1403,32 @@ aq_status aq_recv_stream_free_ring(const aq_recv_stream *stream, aq_chunk_ring *
  * end before the next is added. A reader never blocks its worker: when the stream must wait for its consumer, it pauses.
  * ============================================================================================================= */
 
+/** The time of arrival is not taken. */
+#define AQ_TIMESTAMPS_NONE 0
+/** The kernel takes the time (SO_TIMESTAMPING). */
+#define AQ_TIMESTAMPS_SOFTWARE 1
+/** The network card takes the time if it is set up to do so (hwstamp_ctl), else the kernel; aq_arrival tells which. */
+#define AQ_TIMESTAMPS_HARDWARE 2
+
 /** Where and how to receive datagrams. Fill it with aq_udp_reader_config_init() first. */
 typedef struct aq_udp_reader_config {
     /** Set by aq_udp_reader_config_init(). */
     size_t struct_size;
     /**
      * Address or name to bind to; NULL or "" (default) for all IPv4 addresses, "::" for all IPv6 and IPv4 addresses. A
-     * multicast group is joined on the interface that the system chooses.
+     * multicast group is joined; for several groups add several readers.
      */
     const char *host;
+    /**
+     * The interface on which a multicast group is joined: its name ("eth1") or, for an IPv4 group, its address; NULL or ""
+     * (default) leaves it to the system.
+     */
+    const char *interface_address;
+    /**
+     * From whom packets are taken: addresses and networks, separated by commas, like "10.1.0.0/16, 192.0.2.7"; NULL or "" (default)
+     * for everybody. Others' packets are counted as source_rejected.
+     */
+    const char *source_filter;
     /** Longest packet to accept, in bytes: 1 .. 65535; 9200 by default. Longer ones are counted as truncated. */
     size_t max_size;
     /**
@@ -1432,6 +1451,20 @@ typedef struct aq_udp_reader_config {
      * but a bunch that the kernel has to drop counts as one in kernel_drops. 0: one by one, each drop counted.
      */
     int32_t gro;
+    /** The same as interface_address by the interface's index; 0 (default) for none. Only one of them may be set. */
+    uint32_t interface_index;
+    /** 1: other sockets may bind to the same address, too (SO_REUSEADDR); 0 by default. For a multicast group it is always so. */
+    int32_t reuse_address;
+    /**
+     * 1: share what is sent to this address with other sockets that have this set (SO_REUSEPORT), so that each gets the packets of
+     * some senders; 0 by default.
+     */
+    int32_t reuse_port;
+    /**
+     * Whether the time is taken at which packets arrive, see aq_heap_arrival(): one of AQ_TIMESTAMPS_*. With gro, a bunch has
+     * one time.
+     */
+    int32_t timestamps;
     /** Port to bind to; 0 (default) lets the system choose, see aq_recv_stream_reader_port(). */
     uint16_t port;
     /** Must be 0; anything else is AQ_E_VERSION. */
@@ -1550,6 +1583,11 @@ typedef struct aq_tcp_reader_config {
     /** Address or name to listen on; NULL or "" (default) for all IPv4 addresses, "::" for all IPv6 and IPv4 addresses. */
     const char *host;
     /**
+     * From whom connections are taken: addresses and networks, separated by commas, like "10.1.0.0/16, 192.0.2.7"; NULL or "" (default)
+     * for everybody. Others are closed at once, and counted as connections_rejected.
+     */
+    const char *source_filter;
+    /**
      * Longest packet to accept, in bytes with its header: 1 .. 2^30; 65536 by default. Memory is used for what has come of a
      * packet only.
      */
@@ -1578,10 +1616,15 @@ typedef struct aq_tcp_reader_config {
     int32_t reconnect;
     /** What to do where a packet should start and none does: one of AQ_GARBAGE_*, AQ_GARBAGE_CLOSE by default. */
     int32_t on_garbage;
+    /**
+     * Whether the time is taken at which packets arrive, see aq_heap_arrival(): one of AQ_TIMESTAMPS_*. It is that of the last byte that
+     * was read together with the end of the packet.
+     */
+    int32_t timestamps;
     /** Port to listen on; 0 (default) lets the system choose, see aq_recv_stream_reader_port(). */
     uint16_t port;
     /** Must be 0; anything else is AQ_E_VERSION. */
-    uint16_t reserved;
+    uint16_t reserved[3];
 } aq_tcp_reader_config;
 
 /**

@@ -19,7 +19,9 @@ use super::sized::{self, SizedStruct};
 use super::status::aq_status;
 use super::text;
 use crate::error::{Error, ErrorKind, Result};
-use crate::recv::reader::{BufferReader, DEFAULT_BATCH_DELAY, Reader, UdpConfig, UdpReader};
+use crate::recv::reader::{
+    BufferReader, DEFAULT_BATCH_DELAY, Reader, SourceFilter, Timestamps, UdpConfig, UdpReader,
+};
 
 /// The core's limit, too.
 pub(super) const LONGEST_BATCH_DELAY_NS: u64 = 1_000_000;
@@ -109,6 +111,23 @@ fn pcap_reader(_: &std::path::Path, _: Option<&str>) -> Result<Box<dyn Reader>> 
     Err(Error::new(ErrorKind::Unsupported, reason))
 }
 
+/// The time of arrival is not taken.
+pub const AQ_TIMESTAMPS_NONE: i32 = 0;
+/// The kernel takes the time (SO_TIMESTAMPING).
+pub const AQ_TIMESTAMPS_SOFTWARE: i32 = 1;
+/// The network card takes the time if it is set up to do so (hwstamp_ctl), else the kernel; aq_arrival tells which.
+pub const AQ_TIMESTAMPS_HARDWARE: i32 = 2;
+
+/// The core's way to say it.
+pub(super) fn timestamps(value: i32) -> Result<Timestamps> {
+    match value {
+        AQ_TIMESTAMPS_NONE => Ok(Timestamps::None),
+        AQ_TIMESTAMPS_SOFTWARE => Ok(Timestamps::Software),
+        AQ_TIMESTAMPS_HARDWARE => Ok(Timestamps::Hardware),
+        _ => Err(Error::invalid(format!("timestamps must be one of AQ_TIMESTAMPS_* (got {value})"))),
+    }
+}
+
 /// Where and how to receive datagrams. Fill it with aq_udp_reader_config_init() first.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -116,8 +135,14 @@ pub struct aq_udp_reader_config {
     /// Set by aq_udp_reader_config_init().
     pub struct_size: usize,
     /// Address or name to bind to; NULL or "" (default) for all IPv4 addresses, "::" for all IPv6 and IPv4 addresses. A
-    /// multicast group is joined on the interface that the system chooses.
+    /// multicast group is joined; for several groups add several readers.
     pub host: *const c_char,
+    /// The interface on which a multicast group is joined: its name ("eth1") or, for an IPv4 group, its address; NULL or ""
+    /// (default) leaves it to the system.
+    pub interface_address: *const c_char,
+    /// From whom packets are taken: addresses and networks, separated by commas, like "10.1.0.0/16, 192.0.2.7"; NULL or "" (default)
+    /// for everybody. Others' packets are counted as source_rejected.
+    pub source_filter: *const c_char,
     /// Longest packet to accept, in bytes: 1 .. 65535; 9200 by default. Longer ones are counted as truncated.
     pub max_size: usize,
     /// The socket's receive buffer in bytes; 8 MiB by default, 0 leaves the system's. If the kernel grants less, that is
@@ -132,24 +157,40 @@ pub struct aq_udp_reader_config {
     /// 1 (default): take datagrams of one sender in bunches where the kernel can (generic receive offload), which saves CPU time;
     /// but a bunch that the kernel has to drop counts as one in kernel_drops. 0: one by one, each drop counted.
     pub gro: i32,
+    /// The same as interface_address by the interface's index; 0 (default) for none. Only one of them may be set.
+    pub interface_index: u32,
+    /// 1: other sockets may bind to the same address, too (SO_REUSEADDR); 0 by default. For a multicast group it is always so.
+    pub reuse_address: i32,
+    /// 1: share what is sent to this address with other sockets that have this set (SO_REUSEPORT), so that each gets the packets of
+    /// some senders; 0 by default.
+    pub reuse_port: i32,
+    /// Whether the time is taken at which packets arrive, see aq_heap_arrival(): one of AQ_TIMESTAMPS_*. With gro, a bunch has
+    /// one time.
+    pub timestamps: i32,
     /// Port to bind to; 0 (default) lets the system choose, see aq_recv_stream_reader_port().
     pub port: u16,
     /// Must be 0; anything else is AQ_E_VERSION.
     pub reserved: [u16; 3],
 }
 
-// SAFETY: integers and a pointer; two ints, and four u16, fill 8 bytes each.
+// SAFETY: integers and pointers; six ints fill 24 bytes, four u16 8.
 unsafe impl SizedStruct for aq_udp_reader_config {
     const NAME: &'static str = "aq_udp_reader_config";
-    const FIRST_SIZE: usize = 56;
+    const FIRST_SIZE: usize = 88;
     const DEFAULT: Self = Self {
         struct_size: 0,
         host: std::ptr::null(),
+        interface_address: std::ptr::null(),
+        source_filter: std::ptr::null(),
         max_size: 9200,
         buffer_size: 8 << 20,
         batch_delay_ns: DEFAULT_BATCH_DELAY.as_nanos() as u64,
         socket_fd: -1,
         gro: 1,
+        interface_index: 0,
+        reuse_address: 0,
+        reuse_port: 0,
+        timestamps: AQ_TIMESTAMPS_NONE,
         port: 0,
         reserved: [0; 3],
     };
@@ -211,8 +252,14 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
             let rule = format!("batch_delay_ns must be at most {LONGEST_BATCH_DELAY_NS}");
             return Err(Error::invalid(format!("{rule} (got {})", c.batch_delay_ns)));
         }
-        // SAFETY: NULL or a C text by the contract of the struct.
-        let host = unsafe { text::optional(c.host, "host") }?.unwrap_or_default().to_owned();
+        // SAFETY: NULL or C texts by the contract of the struct.
+        let (host, interface, source_filter) = unsafe {
+            (
+                text::optional(c.host, "host")?.unwrap_or_default().to_owned(),
+                text::optional(c.interface_address, "interface_address")?.unwrap_or_default().to_owned(),
+                text::optional(c.source_filter, "source_filter")?.unwrap_or_default(),
+            )
+        };
         if stream.stream().end_reason().is_some() {
             return Ok(Outcome::Stopped);
         }
@@ -230,6 +277,12 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
         };
         let config = UdpConfig {
             host,
+            interface,
+            interface_index: c.interface_index,
+            reuse_address: sized::flag(c.reuse_address, "reuse_address")?,
+            reuse_port: sized::flag(c.reuse_port, "reuse_port")?,
+            source_filter: SourceFilter::parse(source_filter)?,
+            timestamps: timestamps(c.timestamps)?,
             port: c.port,
             max_size: c.max_size,
             buffer_size: c.buffer_size,

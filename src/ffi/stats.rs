@@ -154,6 +154,8 @@ pub struct aq_recv_stats {
     pub overflow_oldest_heaps: u64,
     /// Connections accepted by TCP readers.
     pub connections: u64,
+    /// Connections that TCP readers refused, as they were not from a sender in their `source_filter`.
+    pub connections_rejected: u64,
     /// Bytes between packets that TCP readers skipped to find the next one.
     pub bytes_skipped: u64,
 }
@@ -161,7 +163,7 @@ pub struct aq_recv_stats {
 // SAFETY: a usize and u64s.
 unsafe impl SizedStruct for aq_recv_stats {
     const NAME: &'static str = "aq_recv_stats";
-    const FIRST_SIZE: usize = 8 * 65;
+    const FIRST_SIZE: usize = 8 * 66;
     const DEFAULT: Self = Self {
         struct_size: 0,
         ledger_closed: 0,
@@ -227,6 +229,7 @@ unsafe impl SizedStruct for aq_recv_stats {
         heaps_ready: 0,
         overflow_oldest_heaps: 0,
         connections: 0,
+        connections_rejected: 0,
         bytes_skipped: 0,
     };
 }
@@ -298,6 +301,7 @@ impl From<&Snapshot> for aq_recv_stats {
             heaps_ready: s[Stat::HeapsReady],
             overflow_oldest_heaps: s[Stat::OverflowOldestHeaps],
             connections: s[Stat::Connections],
+            connections_rejected: s[Stat::ConnectionsRejected],
             bytes_skipped: s[Stat::BytesSkipped],
         }
     }

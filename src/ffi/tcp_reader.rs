@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use super::guard::{Outcome, guard};
 use super::handle;
-use super::reader::{LONGEST_BATCH_DELAY_NS, add};
+use super::reader::{AQ_TIMESTAMPS_NONE, LONGEST_BATCH_DELAY_NS, add, timestamps};
 use super::recv::aq_recv_stream;
 use super::sized::{self, SizedStruct};
 use super::status::aq_status;
 use super::text;
 use crate::error::{Error, Result};
-use crate::recv::reader::{OnGarbage, TcpConfig, TcpReader};
+use crate::recv::reader::{OnGarbage, SourceFilter, TcpConfig, TcpReader};
 
 /// The connection ends with AQ_E_FORMAT.
 pub const AQ_GARBAGE_CLOSE: i32 = 0;
@@ -37,6 +37,9 @@ pub struct aq_tcp_reader_config {
     pub struct_size: usize,
     /// Address or name to listen on; NULL or "" (default) for all IPv4 addresses, "::" for all IPv6 and IPv4 addresses.
     pub host: *const c_char,
+    /// From whom connections are taken: addresses and networks, separated by commas, like "10.1.0.0/16, 192.0.2.7"; NULL or "" (default)
+    /// for everybody. Others are closed at once, and counted as connections_rejected.
+    pub source_filter: *const c_char,
     /// Longest packet to accept, in bytes with its header: 1 .. 2^30; 65536 by default. Memory is used for what has come of a
     /// packet only.
     pub max_size: usize,
@@ -56,27 +59,32 @@ pub struct aq_tcp_reader_config {
     pub reconnect: i32,
     /// What to do where a packet should start and none does: one of AQ_GARBAGE_*, AQ_GARBAGE_CLOSE by default.
     pub on_garbage: i32,
+    /// Whether the time is taken at which packets arrive, see aq_heap_arrival(): one of AQ_TIMESTAMPS_*. It is that of the last byte that
+    /// was read together with the end of the packet.
+    pub timestamps: i32,
     /// Port to listen on; 0 (default) lets the system choose, see aq_recv_stream_reader_port().
     pub port: u16,
     /// Must be 0; anything else is AQ_E_VERSION.
-    pub reserved: u16,
+    pub reserved: [u16; 3],
 }
 
-// SAFETY: integers and a pointer; three 32-bit numbers and two of 16 bits fill 16 bytes.
+// SAFETY: integers and pointers; four 32-bit numbers fill 16 bytes, four of 16 bits 8.
 unsafe impl SizedStruct for aq_tcp_reader_config {
     const NAME: &'static str = "aq_tcp_reader_config";
-    const FIRST_SIZE: usize = 56;
+    const FIRST_SIZE: usize = 72;
     const DEFAULT: Self = Self {
         struct_size: 0,
         host: std::ptr::null(),
+        source_filter: std::ptr::null(),
         max_size: 65_536,
         buffer_size: 4 << 20,
         batch_delay_ns: LONGEST_BATCH_DELAY_NS,
         acceptor_fd: -1,
         reconnect: 0,
         on_garbage: AQ_GARBAGE_CLOSE,
+        timestamps: AQ_TIMESTAMPS_NONE,
         port: 0,
-        reserved: 0,
+        reserved: [0; 3],
     };
 }
 
@@ -142,14 +150,21 @@ pub unsafe extern "C" fn aq_recv_stream_add_tcp_reader(
         let stream = unsafe { handle::borrow(stream, "stream") }?;
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         let c = unsafe { sized::read(config, "config") }?;
-        sized::reserved(c.reserved, "config: reserved")?;
+        for value in c.reserved {
+            sized::reserved(value, "config: reserved")?;
+        }
         // Here, for the core would name its own type and unit.
         if c.batch_delay_ns > LONGEST_BATCH_DELAY_NS {
             let rule = format!("batch_delay_ns must be at most {LONGEST_BATCH_DELAY_NS}");
             return Err(Error::invalid(format!("{rule} (got {})", c.batch_delay_ns)));
         }
-        // SAFETY: NULL or a C text by the contract of the struct.
-        let host = unsafe { text::optional(c.host, "host") }?.unwrap_or_default().to_owned();
+        // SAFETY: NULL or C texts by the contract of the struct.
+        let (host, source_filter) = unsafe {
+            (
+                text::optional(c.host, "host")?.unwrap_or_default().to_owned(),
+                text::optional(c.source_filter, "source_filter")?.unwrap_or_default(),
+            )
+        };
         let config = TcpConfig {
             host,
             port: c.port,
@@ -158,6 +173,8 @@ pub unsafe extern "C" fn aq_recv_stream_add_tcp_reader(
             batch_delay: Duration::from_nanos(c.batch_delay_ns),
             reconnect: sized::flag(c.reconnect, "reconnect")?,
             on_garbage: on_garbage(c.on_garbage)?,
+            source_filter: SourceFilter::parse(source_filter)?,
+            timestamps: timestamps(c.timestamps)?,
             listener: None,
         };
         if stream.stream().end_reason().is_some() {

@@ -204,6 +204,8 @@ statistics! {
     OverflowOldestHeaps "overflow_oldest_heaps" Counter None;
     /// Connections accepted by TCP readers.
     Connections "connections" Counter None;
+    /// Connections that TCP readers refused, as they were not from a sender in their `source_filter`.
+    ConnectionsRejected "connections_rejected" Counter None;
     /// Bytes between packets that TCP readers skipped to find the next one.
     BytesSkipped "bytes_skipped" Counter None;
 }

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
+use super::udp::{Timestamp, read_timestamp};
+
 /// Memory that a read may fill.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
@@ -27,12 +29,21 @@ impl Span {
     }
 }
 
+/// Room for the control message that has the time of arrival, with its header; the kernel needs 64 bytes.
+const CONTROL_WORDS: usize = 16;
+
 /// Reads what is there, without waiting, to `first` and what does not fit there to `second`. `Ok(0)` means that the peer will
-/// send nothing more.
+/// send nothing more. `arrival` receives the time of the last byte, where that was asked for.
 ///
 /// # Safety
 /// Both spans are memory that may be written to, by nobody else meanwhile; they do not overlap.
-pub unsafe fn read(fd: BorrowedFd<'_>, first: Span, second: Span) -> io::Result<usize> {
+pub unsafe fn read(
+    fd: BorrowedFd<'_>,
+    first: Span,
+    second: Span,
+    arrival: Option<&mut Option<Timestamp>>,
+) -> io::Result<usize> {
+    let mut control = [0u64; CONTROL_WORDS];
     let mut vectors = [first.vector(), second.vector()];
     // SAFETY: msghdr is plain data for which all zeros is a valid value.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -40,10 +51,17 @@ pub unsafe fn read(fd: BorrowedFd<'_>, first: Span, second: Span) -> io::Result<
     let vectors = if first.len == 0 { &mut vectors[1..] } else { &mut vectors[..] };
     message.msg_iov = vectors.as_mut_ptr();
     message.msg_iovlen = vectors.len() as _;
+    if arrival.is_some() {
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control) as _;
+    }
     loop {
         // SAFETY: the header points to live vectors, and these to memory that may be written by the caller's promise.
         let received = unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_DONTWAIT) };
         if received >= 0 {
+            if let Some(arrival) = arrival {
+                *arrival = time_of(&message);
+            }
             return Ok(received as usize);
         }
         let error = io::Error::last_os_error();
@@ -51,6 +69,21 @@ pub unsafe fn read(fd: BorrowedFd<'_>, first: Span, second: Span) -> io::Result<
             return Err(error);
         }
     }
+}
+
+/// The time among the control messages of what was read.
+fn time_of(message: &libc::msghdr) -> Option<Timestamp> {
+    // SAFETY: msg_control points to live memory of which the kernel filled msg_controllen bytes; the macros stay within these.
+    unsafe {
+        let mut control = libc::CMSG_FIRSTHDR(message);
+        while let Some(found) = control.as_ref() {
+            if (found.cmsg_level, found.cmsg_type) == (libc::SOL_SOCKET, libc::SO_TIMESTAMPING) {
+                return read_timestamp(libc::CMSG_DATA(control));
+            }
+            control = libc::CMSG_NXTHDR(message, control);
+        }
+    }
+    None
 }
 
 /// Whether the socket listens for connections.
@@ -102,7 +135,7 @@ mod tests {
         let (mut first, mut second) = ([0; 3], [0; 8]);
         // SAFETY: two arrays that live on.
         let read = |first: &mut [u8], second: &mut [u8]| unsafe {
-            read(receiver.as_fd(), Span::of(first), Span::of(second))
+            read(receiver.as_fd(), Span::of(first), Span::of(second), None)
         };
         assert_eq!(read(&mut first, &mut second).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         sender.write_all(b"abcdefg").unwrap();

@@ -5,6 +5,7 @@
 //! be asked for at any time (`SO_MEMINFO`), so that a loss at the very end is seen as well.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::mmap::Mapping;
@@ -16,7 +17,7 @@ const LARGEST_MESSAGE: usize = 65_536;
 /// would all compete for the same few sets of the caches.
 const SKEW: usize = 9 * 1024 + 64;
 
-/// Room for the two control messages that we ask for, with their headers and alignment; the kernel needs 48.
+/// Room for the three control messages that we ask for, with their headers and alignment; the kernel needs 112.
 const CONTROL_WORDS: usize = 16;
 
 /// Positions in the array that `SO_MEMINFO` fills (linux/sock_diag.h).
@@ -66,6 +67,44 @@ pub fn drop_count(fd: BorrowedFd<'_>) -> Option<u32> {
     (result == 0 && len as usize == size_of_val(&info)).then(|| info[SK_MEMINFO_DROPS])
 }
 
+/// Asks for the time at which packets arrive, beside the data: taken by the kernel and, if `hardware`, also by a network card
+/// that does so.
+pub fn enable_timestamps(fd: BorrowedFd<'_>, hardware: bool) -> io::Result<()> {
+    let mut flags = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+    if hardware {
+        flags |= libc::SOF_TIMESTAMPING_RX_HARDWARE | libc::SOF_TIMESTAMPING_RAW_HARDWARE;
+    }
+    set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags as i32)
+}
+
+/// When a packet arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timestamp {
+    /// Nanoseconds since the Unix epoch.
+    pub nanoseconds: u64,
+    /// Taken by the network card.
+    pub hardware: bool,
+}
+
+/// Reads the control message of type `SO_TIMESTAMPING`: three times, of which the first is the kernel's and the third that of the card; 0
+/// where there is none.
+///
+/// # Safety
+/// `value` points to three `timespec`, aligned or not.
+pub(super) unsafe fn read_timestamp(value: *const u8) -> Option<Timestamp> {
+    // SAFETY: the caller's promise.
+    let [software, _, hardware] = unsafe { value.cast::<[libc::timespec; 3]>().read_unaligned() };
+    let nanoseconds = |time: libc::timespec| {
+        let whole = u64::try_from(time.tv_sec).ok()?.checked_mul(1_000_000_000)?;
+        whole.checked_add(u64::try_from(time.tv_nsec).ok()?).filter(|&time| time > 0)
+    };
+    match (nanoseconds(hardware), nanoseconds(software)) {
+        (Some(nanoseconds), _) => Some(Timestamp { nanoseconds, hardware: true }),
+        (None, Some(nanoseconds)) => Some(Timestamp { nanoseconds, hardware: false }),
+        (None, None) => None,
+    }
+}
+
 /// One message out of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
@@ -77,16 +116,22 @@ pub struct Message<'a> {
     pub truncated: bool,
     /// How many datagrams the kernel had dropped when this one came (modulo 2^32), where it says.
     pub drops: Option<u32>,
+    /// When it arrived, if that was asked for.
+    pub arrival: Option<Timestamp>,
+    /// Who sent it, in a batch with senders.
+    pub sender: Option<IpAddr>,
 }
 
 /// Buffers for a batch of messages.
 ///
-/// Invariant: `headers[i]` points to `vectors[i]` and `controls[i]`, and `vectors[i]` to `message_size` bytes of
-/// `memory` from `i * stride` on. All four live on the heap and never move while the batch lives.
+/// Invariant: `headers[i]` points to `vectors[i]`, `controls[i]` and, if there are names, `names[i]`, and `vectors[i]` to `message_size` bytes of
+/// `memory` from `i * stride` on. All of these live on the heap and never move while the batch lives.
 pub struct Batch {
     headers: Box<[libc::mmsghdr]>,
     _vectors: Box<[libc::iovec]>,
     controls: Box<[[u64; CONTROL_WORDS]]>,
+    /// Where senders' addresses go; empty if nobody wants them.
+    names: Box<[libc::sockaddr_storage]>,
     memory: Mapping,
     message_size: usize,
     /// From one message's buffer to the next.
@@ -99,8 +144,9 @@ pub struct Batch {
 unsafe impl Send for Batch {}
 
 impl Batch {
-    /// Buffers for `messages` messages of up to `max_size` bytes, or of any size when `gro` is on.
-    pub fn new(messages: usize, max_size: usize, gro: bool) -> io::Result<Self> {
+    /// Buffers for `messages` messages of up to `max_size` bytes, or of any size when `gro` is on; with the addresses of their
+    /// `senders`, or without.
+    pub fn new(messages: usize, max_size: usize, gro: bool, senders: bool) -> io::Result<Self> {
         let message_size = if gro { LARGEST_MESSAGE } else { max_size.clamp(1, LARGEST_MESSAGE) };
         let stride = message_size + SKEW;
         let memory = Mapping::new(stride * messages, 0, false)?;
@@ -112,6 +158,9 @@ impl Batch {
             })
             .collect();
         let mut controls = vec![[0u64; CONTROL_WORDS]; messages].into_boxed_slice();
+        // SAFETY: sockaddr_storage is plain data for which all zeros is a valid value.
+        let no_name: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+        let mut names = vec![no_name; if senders { messages } else { 0 }].into_boxed_slice();
         let headers = (0..messages)
             .map(|i| {
                 // SAFETY: mmsghdr is plain data for which all zeros is a valid value.
@@ -119,10 +168,13 @@ impl Batch {
                 header.msg_hdr.msg_iov = &raw mut vectors[i];
                 header.msg_hdr.msg_iovlen = 1;
                 header.msg_hdr.msg_control = controls[i].as_mut_ptr().cast();
+                if let Some(name) = names.get_mut(i) {
+                    header.msg_hdr.msg_name = (&raw mut *name).cast();
+                }
                 header
             })
             .collect();
-        Ok(Self { headers, _vectors: vectors, controls, memory, message_size, stride, filled: 0 })
+        Ok(Self { headers, _vectors: vectors, controls, names, memory, message_size, stride, filled: 0 })
     }
 
     /// How many messages a batch holds.
@@ -135,6 +187,9 @@ impl Batch {
         for header in &mut *self.headers {
             header.msg_hdr.msg_flags = 0;
             header.msg_hdr.msg_controllen = size_of_val(&self.controls[0]) as _;
+            if !self.names.is_empty() {
+                header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as _;
+            }
         }
         self.filled = 0;
         loop {
@@ -175,7 +230,7 @@ impl Batch {
         let header = &self.headers[index];
         let len = (header.msg_len as usize).min(self.message_size);
         let mut segment = len;
-        let mut drops = None;
+        let (mut drops, mut arrival) = (None, None);
         // SAFETY: msg_control points to controls[index], of which the kernel filled msg_controllen bytes; the CMSG
         // macros stay within these, and values are read unaligned with the size the kernel gives them.
         unsafe {
@@ -187,6 +242,7 @@ impl Batch {
                     (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                         drops = Some(value.cast::<u32>().read_unaligned())
                     }
+                    (libc::SOL_SOCKET, libc::SO_TIMESTAMPING) => arrival = read_timestamp(value),
                     _ => {}
                 }
                 control = libc::CMSG_NXTHDR(&header.msg_hdr, control);
@@ -196,7 +252,24 @@ impl Batch {
         // SAFETY: the stretch lies within `memory` by the invariant, and the kernel has written its first `len` bytes.
         let data =
             unsafe { std::slice::from_raw_parts(self.memory.start().as_ptr().add(index * self.stride), len) };
-        Message { data, segment: segment.max(1), truncated, drops }
+        let sender = self.names.get(index).and_then(ip_address);
+        Message { data, segment: segment.max(1), truncated, drops, arrival, sender }
+    }
+}
+
+/// The address that the kernel wrote.
+fn ip_address(name: &libc::sockaddr_storage) -> Option<IpAddr> {
+    let name = &raw const *name;
+    // SAFETY: the storage is large enough for either type, aligned for both, and plain data; its family says which it is.
+    unsafe {
+        match i32::from((*name).ss_family) {
+            libc::AF_INET => {
+                let address = u32::from_be((*name.cast::<libc::sockaddr_in>()).sin_addr.s_addr);
+                Some(IpAddr::V4(address.into()))
+            }
+            libc::AF_INET6 => Some(IpAddr::V6((*name.cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr.into())),
+            _ => None,
+        }
     }
 }
 
@@ -214,9 +287,10 @@ mod tests {
         for datagram in [&b"one"[..], b"", b"longer than eight"] {
             sender.send_to(datagram, to).unwrap();
         }
-        let mut batch = Batch::new(2, 8, false).unwrap();
+        let mut batch = Batch::new(2, 8, false, true).unwrap();
         assert_eq!(batch.receive(receiver.as_fd()).unwrap(), 2);
         assert_eq!(batch.message(0).data, b"one");
+        assert_eq!(batch.message(0).sender, Some(sender.local_addr().unwrap().ip()));
         assert_eq!(batch.message(1).data, b"");
         assert_eq!(batch.receive(receiver.as_fd()).unwrap(), 1);
         let message = batch.message(0);
@@ -236,7 +310,7 @@ mod tests {
             sender.send_to(&[0; 1000], receiver.local_addr().unwrap()).unwrap();
             sent += 1;
         }
-        let mut batch = Batch::new(256, 2000, false).unwrap();
+        let mut batch = Batch::new(256, 2000, false, false).unwrap();
         let received = batch.receive(receiver.as_fd()).unwrap() as u32;
         assert!(received < sent);
         assert_eq!(drop_count(receiver.as_fd()), Some(sent - received));

@@ -6,6 +6,7 @@ mod capture;
 mod inproc;
 #[cfg(feature = "pcap")]
 pub mod pcap;
+mod source;
 mod tcp;
 mod udp;
 
@@ -13,8 +14,9 @@ pub use buffer::BufferReader;
 #[cfg(feature = "pcap")]
 pub use capture::PcapReader;
 pub use inproc::{InprocQueue, InprocReader};
+pub use source::SourceFilter;
 pub use tcp::{OnGarbage, TcpConfig, TcpReader};
-pub use udp::{DEFAULT_BATCH_DELAY, UdpConfig, UdpReader};
+pub use udp::{DEFAULT_BATCH_DELAY, Timestamps, UdpConfig, UdpReader};
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;

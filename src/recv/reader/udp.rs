@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
-use super::{Leftover, Polled, Reader};
+use super::{Leftover, Polled, Reader, SourceFilter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::recv::sink::{Flow, PacketSink};
+use crate::recv::sink::{Arrival, Flow, PacketSink};
 use crate::recv::stats::Stat;
 use crate::runtime::MAX_REST;
+use crate::sys::interface;
 use crate::sys::udp::{self, Batch};
 
 /// Messages fetched by one system call.
@@ -22,12 +23,50 @@ const MAX_LEFTOVER_BATCHES: usize = 1024;
 /// Long enough to halve the CPU time of a few Gb/s, short against anything that a chunk is waited for.
 pub const DEFAULT_BATCH_DELAY: Duration = Duration::from_micros(500);
 
+/// Who takes the time at which a packet arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Timestamps {
+    /// Nobody.
+    #[default]
+    None,
+    /// The kernel.
+    Software,
+    /// The network card, if it is set up to do so; else the kernel.
+    Hardware,
+}
+
+impl Timestamps {
+    /// Asks the kernel for them.
+    pub(super) fn enable(self, socket: &Socket) -> std::io::Result<()> {
+        match self {
+            Self::None => Ok(()),
+            _ => udp::enable_timestamps(socket.as_fd(), self == Self::Hardware),
+        }
+    }
+}
+
+/// The arrival that a kernel's timestamp tells.
+pub(super) fn arrival(timestamp: udp::Timestamp) -> Arrival {
+    Arrival { nanoseconds: timestamp.nanoseconds, hardware: timestamp.hardware }
+}
+
 /// Where and how to receive datagrams.
 #[derive(Debug)]
 pub struct UdpConfig {
-    /// Address or name to bind to; empty for all IPv4 addresses. A multicast group is joined on the interface that the
-    /// system chooses.
+    /// Address or name to bind to; empty for all IPv4 addresses. A multicast group is joined.
     pub host: String,
+    /// The interface on which a multicast group is joined: its name or, for an IPv4 group, its address; empty leaves it to the system.
+    pub interface: String,
+    /// The same by the interface's index; 0 for none.
+    pub interface_index: u32,
+    /// Let other sockets bind to the same address (`SO_REUSEADDR`); for a multicast group that is always so.
+    pub reuse_address: bool,
+    /// Share the datagrams to this address with other sockets that have this set (`SO_REUSEPORT`): each gets those of some senders.
+    pub reuse_port: bool,
+    /// Whose packets are taken; `None` for everybody's. Others' are counted as `source_rejected`.
+    pub source_filter: Option<SourceFilter>,
+    /// Whether and by whom the time of arrival is taken.
+    pub timestamps: Timestamps,
     /// Port; 0 lets the system choose.
     pub port: u16,
     /// Longest packet to accept, in bytes: 1 to 65535; longer ones are counted as truncated.
@@ -48,6 +87,12 @@ impl Default for UdpConfig {
     fn default() -> Self {
         Self {
             host: String::new(),
+            interface: String::new(),
+            interface_index: 0,
+            reuse_address: false,
+            reuse_port: false,
+            source_filter: None,
+            timestamps: Timestamps::None,
             port: 0,
             max_size: 9200,
             buffer_size: 8 << 20,
@@ -76,6 +121,9 @@ pub struct UdpReader {
     offset: usize,
     /// The kernel's drop counter as last reported, modulo 2^32; `None` where the kernel has no such counter.
     drops: Option<u32>,
+    source_filter: Option<SourceFilter>,
+    /// The time of arrival is taken.
+    timed: bool,
 }
 
 fn resolve(host: &str, port: u16) -> Result<SocketAddr> {
@@ -89,25 +137,75 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr> {
         .ok_or_else(|| Error::new(ErrorKind::Io, format!("udp reader: host {host:?} has no address")))
 }
 
-fn bind(address: SocketAddr) -> Result<Socket> {
+/// The interface on which a group is to be joined; of index 0, and of no address, is the system's choice.
+fn interface_of(group: IpAddr, config: &UdpConfig) -> Result<InterfaceIndexOrAddress> {
+    let name = config.interface.as_str();
+    match (name, config.interface_index, name.parse()) {
+        ("", index, _) => Ok(InterfaceIndexOrAddress::Index(index)),
+        (_, 1.., _) => Err(Error::invalid("only one of interface_address and interface_index may be set")),
+        (_, 0, Ok(IpAddr::V4(address))) if group.is_ipv4() => Ok(InterfaceIndexOrAddress::Address(address)),
+        (_, 0, Ok(address)) => {
+            let allowed = if group.is_ipv4() { "an IPv4 address or " } else { "" };
+            let rule =
+                format!("interface_address of group {group} must be {allowed}the name of an interface");
+            Err(Error::invalid(format!("{rule} (got {address})")))
+        }
+        (name, 0, Err(_)) => interface::index(name)
+            .map(InterfaceIndexOrAddress::Index)
+            .map_err(|e| Error::io(format_args!("udp reader: interface_address {name:?}"), &e)),
+    }
+}
+
+/// Joins a group on an interface.
+fn join(socket: &Socket, group: IpAddr, interface: &InterfaceIndexOrAddress) -> Result<()> {
+    let joined = match (group, interface) {
+        (IpAddr::V4(group), _) => socket.join_multicast_v4_n(&group, interface),
+        (IpAddr::V6(group), &InterfaceIndexOrAddress::Index(index)) => {
+            socket.join_multicast_v6(&group, index)
+        }
+        // interface_of() gives none.
+        (IpAddr::V6(_), InterfaceIndexOrAddress::Address(_)) => Err(std::io::ErrorKind::InvalidInput.into()),
+    };
+    joined.map_err(|e| Error::io(format_args!("udp reader: joining group {group}"), &e))?;
+    // Not what others on this host have joined, on other interfaces. An old kernel does not know that for IPv6.
+    let _ = match group {
+        IpAddr::V4(_) => socket.set_multicast_all_v4(false),
+        IpAddr::V6(_) => socket.set_multicast_all_v6(false),
+    };
+    Ok(())
+}
+
+fn bind(mut address: SocketAddr, config: &UdpConfig) -> Result<Socket> {
+    let group = match address.ip() {
+        group if group.is_multicast() => Some((group, interface_of(group, config)?)),
+        _ if config.interface.is_empty() && config.interface_index == 0 => None,
+        _ => {
+            let rule = "interface_address and interface_index are for multicast groups";
+            return Err(Error::invalid(format!("{rule}, which host {:?} is not", config.host)));
+        }
+    };
+    if let (SocketAddr::V6(address), Some((_, InterfaceIndexOrAddress::Index(index)))) =
+        (&mut address, &group)
+        && address.scope_id() == 0
+    {
+        // A group of a link is one of that link only.
+        address.set_scope_id(*index);
+    }
     let fail = |call: &'static str| {
         move |e: std::io::Error| Error::io(format_args!("udp reader: {call} {address}"), &e)
     };
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
         .map_err(fail("a socket for"))?;
-    if address.ip().is_multicast() {
+    if group.is_some() || config.reuse_address {
         // Several programs on a host may listen to one group.
         socket.set_reuse_address(true).map_err(fail("SO_REUSEADDR for"))?;
     }
+    if config.reuse_port {
+        socket.set_reuse_port(true).map_err(fail("SO_REUSEPORT for"))?;
+    }
     socket.bind(&address.into()).map_err(fail("bind to"))?;
-    match address.ip() {
-        IpAddr::V4(group) if group.is_multicast() => {
-            socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED).map_err(fail("joining"))?;
-        }
-        IpAddr::V6(group) if group.is_multicast() => {
-            socket.join_multicast_v6(&group, 0).map_err(fail("joining"))?;
-        }
-        _ => {}
+    if let Some((group, interface)) = &group {
+        join(&socket, *group, interface)?;
     }
     Ok(socket)
 }
@@ -129,8 +227,8 @@ fn set_buffer_size(socket: &Socket, size: usize) {
 
 impl UdpReader {
     /// Binds a socket as `config` says.
-    pub fn new(config: UdpConfig) -> Result<Self> {
-        let UdpConfig { host, port, max_size, buffer_size, batch_delay, gro, socket } = config;
+    pub fn new(mut config: UdpConfig) -> Result<Self> {
+        let UdpConfig { max_size, buffer_size, batch_delay, gro, timestamps, .. } = config;
         if !(1..=65_535).contains(&max_size) {
             return Err(Error::invalid(format!("max_size must be between 1 and 65535 (got {max_size})")));
         }
@@ -139,10 +237,11 @@ impl UdpReader {
                 "batch_delay must be at most {MAX_REST:?} (got {batch_delay:?})"
             )));
         }
-        let own_socket = socket.is_none();
-        let socket = match socket {
+        let own_socket = config.socket.is_none();
+        let given = config.socket.take();
+        let socket = match given {
             Some(fd) => Socket::from(fd),
-            None => bind(resolve(&host, port)?)?,
+            None => bind(resolve(&config.host, config.port)?, &config)?,
         };
         let own =
             |call: &'static str| move |e: std::io::Error| Error::io(format_args!("udp reader: {call}"), &e);
@@ -162,7 +261,10 @@ impl UdpReader {
         let gro = udp::set_gro(socket.as_fd(), gro);
         let drops =
             if udp::enable_drop_count(socket.as_fd()) { udp::drop_count(socket.as_fd()) } else { None };
-        let batch = Batch::new(BATCH, max_size, gro).map_err(own("mapping receive buffers"))?;
+        timestamps.enable(&socket).map_err(own("SO_TIMESTAMPING"))?;
+        let source_filter = config.source_filter;
+        let batch = Batch::new(BATCH, max_size, gro, source_filter.is_some())
+            .map_err(own("mapping receive buffers"))?;
         Ok(Self {
             socket,
             port,
@@ -175,6 +277,8 @@ impl UdpReader {
             message: 0,
             offset: 0,
             drops,
+            source_filter,
+            timed: timestamps != Timestamps::None,
         })
     }
 
@@ -206,11 +310,20 @@ impl UdpReader {
                 sink.note(Stat::KernelDrops, now.wrapping_sub(before).into());
                 self.drops = Some(now);
             }
+            if self.timed {
+                sink.arrival(message.arrival.map(arrival));
+            }
+            let is_foreign = match (&self.source_filter, message.sender) {
+                (Some(filter), Some(sender)) => !filter.accepts(sender),
+                (filter, _) => filter.is_some(),
+            };
             // A datagram of no bytes is a (malformed) packet too: hence at least one turn per message.
             loop {
                 let end = message.data.len().min(self.offset + message.segment);
                 let datagram = &message.data[self.offset..end];
-                if message.truncated || datagram.len() > self.max_size {
+                if is_foreign {
+                    sink.discard(Stat::SourceRejected);
+                } else if message.truncated || datagram.len() > self.max_size {
                     sink.discard(Stat::Truncated);
                 } else if sink.packet(datagram) != Flow::Taken {
                     return false;

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::recv::reader::{SourceFilter, Timestamps};
 use crate::runtime::MAX_REST;
 
 /// A packet that has to be gathered is held in memory: no more of it than this.
@@ -38,6 +39,10 @@ pub struct TcpConfig {
     pub reconnect: bool,
     /// What to do with bytes that are no packet.
     pub on_garbage: OnGarbage,
+    /// Whose connections are taken; `None` for everybody's. Others are closed at once and counted as `connections_rejected`.
+    pub source_filter: Option<SourceFilter>,
+    /// Whether and by whom the time of arrival is taken: that of the last byte of each read.
+    pub timestamps: Timestamps,
     /// A listening socket to use instead; `host` and `port` are then ignored.
     pub listener: Option<OwnedFd>,
 }
@@ -52,6 +57,8 @@ impl Default for TcpConfig {
             batch_delay: MAX_REST,
             reconnect: false,
             on_garbage: OnGarbage::Close,
+            source_filter: None,
+            timestamps: Timestamps::None,
             listener: None,
         }
     }

@@ -18,6 +18,8 @@ use socket2::Socket;
 use super::config::OnGarbage;
 use super::intake::Intake;
 use crate::error::{Error, ErrorKind};
+use crate::recv::reader::Timestamps;
+use crate::recv::reader::udp::arrival;
 use crate::recv::sink::{Flow, Opening, PacketSink, Ticket};
 use crate::recv::stats::Stat;
 use crate::spead::{Header, Malformed, Packet};
@@ -61,6 +63,7 @@ pub(super) struct Rules {
     pub(super) max_size: usize,
     pub(super) on_garbage: OnGarbage,
     pub(super) batch_delay: Duration,
+    pub(super) timestamps: Timestamps,
 }
 
 /// A packet whose payload is on its way.
@@ -106,6 +109,9 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(socket: Socket, from: SocketAddr, rules: Rules) -> Self {
+        if let Err(error) = rules.timestamps.enable(&socket) {
+            log::warn!("tcp reader: connection from {from}: SO_TIMESTAMPING: {error}");
+        }
         // Linux tells the double of what it was asked for. Half of that may gather without slowing down the sender.
         let rest_limit = socket.recv_buffer_size().unwrap_or(0) / 4;
         Self {
@@ -166,9 +172,15 @@ impl Connection {
             }
             None => self.intake.space(need, ahead),
         };
+        let timed = self.rules.timestamps != Timestamps::None;
+        let mut time = None;
+        let wanted = timed.then_some(&mut time);
         // SAFETY: the room is the current packet's alone until the sink is called again, and the space is the intake's; so
         // they do not overlap either.
-        let n = unsafe { tcp::read(self.socket.as_fd(), direct, space) }?;
+        let n = unsafe { tcp::read(self.socket.as_fd(), direct, space, wanted) }?;
+        if timed {
+            sink.arrival(time.map(arrival));
+        }
         let placed = n.min(direct.len);
         if let Some(current) = &mut self.current {
             current.done += placed;

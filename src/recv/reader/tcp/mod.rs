@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use self::connection::{Connection, Rules, Turn};
 use self::listener::Listener;
-use super::{Leftover, Polled, Reader};
+use super::{Leftover, Polled, Reader, SourceFilter};
 use crate::error::{Error, Result};
 use crate::log::Limited;
 use crate::recv::sink::PacketSink;
@@ -31,6 +31,7 @@ pub struct TcpReader {
     port: u16,
     reconnect: bool,
     rules: Rules,
+    source_filter: Option<SourceFilter>,
     failures: Limited,
 }
 
@@ -39,14 +40,16 @@ impl TcpReader {
     pub fn new(mut config: TcpConfig) -> Result<Self> {
         config.check()?;
         let listener = Listener::new(&mut config)?;
-        let TcpConfig { max_size, batch_delay, reconnect, on_garbage, .. } = config;
+        let TcpConfig { max_size, batch_delay, reconnect, on_garbage, source_filter, timestamps, .. } =
+            config;
         Ok(Self {
             port: listener.address().port(),
             listener: Some(listener),
             connection: None,
             connected: false,
             reconnect,
-            rules: Rules { max_size, on_garbage, batch_delay },
+            rules: Rules { max_size, on_garbage, batch_delay, timestamps },
+            source_filter,
             failures: Limited::new("connections that ended with an error"),
         })
     }
@@ -59,6 +62,11 @@ impl TcpReader {
     fn accept(&mut self, sink: &mut dyn PacketSink) -> Polled {
         let Some(listener) = &self.listener else { return Polled::Ended };
         match listener.accept() {
+            Ok(Some((_, from))) if self.source_filter.as_ref().is_some_and(|f| !f.accepts(from.ip())) => {
+                log::debug!("tcp reader: connection from {from} refused");
+                sink.note(Stat::ConnectionsRejected, 1);
+                Polled::More
+            }
             Ok(Some((socket, from))) => {
                 log::debug!("tcp reader: connection from {from}");
                 sink.note(Stat::Connections, 1);
