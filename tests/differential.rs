@@ -7,6 +7,7 @@
 //! Skipped, with a message, where the peer cannot be installed (tools/peer-venv.sh). `AQ_DIFFERENTIAL_CASES` sets how many
 //! streams there are; 2000 by default.
 
+mod peer;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -308,18 +309,13 @@ fn ours(pool: &Arc<ThreadPool>, case: &Case) -> Value {
 /// The answers of spead2, or `None` where it is not to be had.
 fn peer(cases: &[Case]) -> Option<Vec<Value>> {
     let root = env!("CARGO_MANIFEST_DIR");
-    let venv = Command::new(format!("{root}/tools/peer-venv.sh")).stderr(Stdio::inherit()).output().unwrap();
-    if !venv.status.success() {
-        eprintln!("SKIPPED: spead2 is not available here");
-        return None;
-    }
-    let python = String::from_utf8(venv.stdout).unwrap();
+    let python = peer::python()?;
     let mut input = tempfile::tempfile().unwrap();
     for case in cases {
         writeln!(input, "{}", for_the_peer(case)).unwrap();
     }
     std::io::Seek::rewind(&mut input).unwrap();
-    let output = Command::new(python.trim())
+    let output = Command::new(python)
         .arg(format!("{root}/tests/live/receive_spead2.py"))
         .stdin(input)
         .stderr(Stdio::inherit())

@@ -21,6 +21,7 @@ wants libpcap-dev sh -c 'pkg-config --exists libpcap || test -e /usr/include/pca
 wants python3 program python3
 wants python3-venv python3 -c 'import venv, ensurepip'
 wants tcpdump program tcpdump
+wants iproute2 program ip
 # To make and check Debian packages.
 if command -v apt-get >/dev/null; then
     wants dpkg-dev program dpkg-shlibdeps

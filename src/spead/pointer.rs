@@ -71,7 +71,7 @@ pub(super) fn low_bits(bits: u8) -> u64 {
     1u64.wrapping_shl(bits.into()).wrapping_sub(1)
 }
 
-/// The item pointers of a packet, in the order sent; see [`super::Packet::pointers`].
+/// The item pointers of a packet, in the order sent; see [`super::Header::pointers`].
 #[derive(Clone, Debug)]
 pub struct Pointers<'a> {
     words: slice::Iter<'a, [u8; 8]>,
