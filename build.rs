@@ -16,6 +16,7 @@ const SECTIONS: &[&str] = &[
     "ring",
     "memory",
     "thread_pool",
+    "memory_pool",
     "chunk",
     "stats",
     "copy",

@@ -477,6 +477,20 @@ aq_status aq_allocator_new(const aq_allocator_vtable *vtable, void *user, aq_use
 aq_status aq_mmap_allocator_new(int flags, int32_t prefer_huge, aq_allocator **out);
 
 /**
+ * An allocator of memory of one NUMA node, straight from mmap(2) and bound by mbind(2): the node of the network card and of the
+ * cores that receive. As the base of a memory pool it gives a pool of that node.
+ *
+ * @param node the node, as the kernel numbers them
+ * @param flags as for aq_mmap_allocator_new()
+ * @param prefer_huge as for aq_mmap_allocator_new()
+ * @param out receives the allocator; free it with aq_allocator_free()
+ * @return AQ_OK; AQ_E_INVALID when there is no such node; AQ_E_IO when the system does not let memory be bound
+ *
+ * Threads: any. Memory may be used by threads of other nodes, slower.
+ */
+aq_status aq_numa_allocator_new(int32_t node, int flags, int32_t prefer_huge, aq_allocator **out);
+
+/**
  * Lets go of an allocator; memory that came from it stays valid.
  *
  * @param allocator the allocator, or NULL, which does nothing
@@ -547,6 +561,144 @@ aq_status aq_thread_pool_free(aq_thread_pool *pool);
  * Threads: any; it concerns the calling thread.
  */
 aq_status aq_thread_set_affinity(int32_t core);
+
+/* =============================================================================================================
+ * Memory pools
+ *
+ * A pool is an allocator that keeps what is released and gives it out again. What is expensive about large memory is not to get it but to
+ * touch it for the first time, page by page: a pool pays that once. Its buffers have one size, so it suits streams whose heaps are all of
+ * about the same size. The pool of chunks needs none: chunks circulate by themselves.
+ *
+ * ```c
+ * aq_memory_pool_config config;
+ * aq_memory_pool_config_init(&config, sizeof config);
+ * config.lower = 1 << 20;                        // heaps of 1 to 2 MiB
+ * config.upper = 2 << 20;
+ * config.initial = 16;
+ * config.max_free = 32;
+ * config.low_water = 4;                          // with fewer, `threads` makes new ones
+ * aq_numa_allocator_new(0, 0, 1, &base);         // huge pages of NUMA node 0; or NULL for the system's heap
+ * aq_memory_pool_new(&config, threads, base, &pool);
+ * stream_config.memory_allocator = pool;         // before aq_recv_stream_new()
+ * ```
+ * ============================================================================================================= */
+
+/** How a pool is made. Initialise it with aq_memory_pool_config_init(), then set `upper` and `max_free` at least. */
+typedef struct aq_memory_pool_config {
+    /** Set by aq_memory_pool_config_init(). */
+    size_t struct_size;
+    /** Bytes: smaller allocations go to the base allocator. Default 1. */
+    size_t lower;
+    /**
+     * Bytes: larger allocations go to the base allocator, and every buffer of the pool is of this size. At least 1 and `lower`; the
+     * default of 0 must be replaced.
+     */
+    size_t upper;
+    /** The most unused buffers that are kept; others are released when they come back. At least 1; the default of 0 must be replaced. */
+    size_t max_free;
+    /** Unused buffers at the beginning and after a refill; at most `max_free`. Default 0. */
+    size_t initial;
+    /** When fewer unused buffers are left, the thread pool makes new ones until there are `initial`; at most that. Default 0: never. */
+    size_t low_water;
+    /** 1: log a warning, at most once per second, when a buffer is wanted and the pool has none; 0: don't. Default 1. */
+    int32_t warn_on_empty;
+    /** 0. */
+    uint32_t reserved;
+} aq_memory_pool_config;
+
+/** What became of a pool's buffers, all at one moment. Initialise it with aq_memory_pool_stats_init() first. */
+typedef struct aq_memory_pool_stats {
+    /** Set by aq_memory_pool_stats_init(). */
+    size_t struct_size;
+    /** Unused buffers now. */
+    uint64_t available;
+    /** Buffers in use now. */
+    uint64_t in_use;
+    /** Allocations that got a buffer of the pool. */
+    uint64_t reused;
+    /** Allocations for which there was none, so that the base allocator had to make one. */
+    uint64_t empty;
+    /** Allocations smaller than `lower` or larger than `upper`, which the base allocator served. */
+    uint64_t other_sizes;
+    /** Buffers made in the background. */
+    uint64_t refilled;
+    /** Buffers that came back when there were `max_free` already, and were released. */
+    uint64_t released;
+    /** Buffers that the base allocator could not make. */
+    uint64_t failed;
+} aq_memory_pool_stats;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_memory_pool_config_init(aq_memory_pool_config *config, size_t struct_size);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_memory_pool_stats_init(aq_memory_pool_stats *stats, size_t struct_size);
+
+/**
+ * Makes a memory pool, and its `initial` buffers.
+ *
+ * Memory from a pool may outlive it: it is then released to the base allocator.
+ *
+ * @param config its configuration; copied
+ * @param thread_pool whose threads refill it, and which lives as long as the pool then; NULL where `low_water` is 0
+ * @param base where its memory comes from, and which lives as long as that memory; NULL for the system's heap
+ * @param out receives the pool, an allocator like others; free it with aq_allocator_free()
+ * @return AQ_OK; AQ_E_INVALID when a field of config is out of range; AQ_E_NOMEM when base cannot make the initial buffers;
+ *     AQ_E_STATE when the thread pool has been stopped
+ *
+ * Threads: any.
+ */
+aq_status aq_memory_pool_new(const aq_memory_pool_config *config, aq_thread_pool *thread_pool,
+    const aq_allocator *base, aq_allocator **out);
+
+/**
+ * What a pool was made with; `warn_on_empty` as it is now.
+ *
+ * @param pool the pool
+ * @param config receives it; initialised with aq_memory_pool_config_init()
+ * @return AQ_OK; AQ_E_INVALID when the allocator is not a pool
+ *
+ * Threads: any.
+ */
+aq_status aq_memory_pool_get_config(const aq_allocator *pool, aq_memory_pool_config *config);
+
+/**
+ * Sets whether a warning is logged when a buffer is wanted and the pool has none.
+ *
+ * @param pool the pool
+ * @param warn 1 or 0
+ * @return AQ_OK; AQ_E_INVALID when the allocator is not a pool
+ *
+ * Threads: any.
+ */
+aq_status aq_memory_pool_set_warn_on_empty(aq_allocator *pool, int32_t warn);
+
+/**
+ * What became of a pool's buffers up to now.
+ *
+ * @param pool the pool
+ * @param stats receives the counts; initialised with aq_memory_pool_stats_init()
+ * @return AQ_OK; AQ_E_INVALID when the allocator is not a pool
+ *
+ * Threads: any.
+ */
+aq_status aq_memory_pool_get_stats(const aq_allocator *pool, aq_memory_pool_stats *stats);
 
 /* =============================================================================================================
  * Chunks

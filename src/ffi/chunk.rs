@@ -189,7 +189,7 @@ pub unsafe extern "C" fn aq_chunk_new_alloc(
         // SAFETY: NULL or writable by the caller's contract.
         let out = unsafe { Out::new(out, "out") }?;
         // SAFETY: NULL or a live handle by the caller's contract.
-        let allocator = unsafe { allocator_or_default(allocator) }?;
+        let allocator = unsafe { allocator_or_default(allocator, "allocator") }?;
         out.write(into_handle(Box::new(Chunk::allocate(&*allocator, data_size, present_size, extra_size)?)));
         Ok(Outcome::Done)
     })

@@ -14,7 +14,7 @@ use super::pointer::Out;
 use super::sized::{self, SizedStruct};
 use super::status::aq_status;
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory::{Allocator, Buffer, HeapAllocator, MmapAllocator};
+use crate::memory::{Allocator, Buffer, HeapAllocator, MemoryPool, MmapAllocator};
 
 /// A source of memory.
 pub struct aq_allocator {
@@ -23,7 +23,14 @@ pub struct aq_allocator {
 
 impl Opaque for aq_allocator {
     const NAME: &'static str = "aq_allocator";
-    type Inner = Arc<dyn Allocator>;
+    type Inner = AllocatorHandle;
+}
+
+/// What an aq_allocator owns.
+pub struct AllocatorHandle {
+    allocator: Arc<dyn Allocator>,
+    /// The same, where it is a pool.
+    pub(super) pool: Option<Arc<MemoryPool>>,
 }
 
 /// Allocates memory: `size` bytes (at least 1) for reading and writing, of any content; NULL if there is none.
@@ -110,19 +117,27 @@ impl Allocator for UserAllocator {
 }
 
 fn new_handle(allocator: impl Allocator + 'static) -> *mut aq_allocator {
-    handle::new(Arc::new(allocator) as Arc<dyn Allocator>)
+    handle::new(AllocatorHandle { allocator: Arc::new(allocator), pool: None })
+}
+
+pub(super) fn new_pool_handle(pool: MemoryPool) -> *mut aq_allocator {
+    let pool = Arc::new(pool);
+    handle::new(AllocatorHandle { allocator: pool.clone(), pool: Some(pool) })
 }
 
 /// The allocator behind an argument that may be NULL.
 ///
 /// # Safety
 /// As for [`handle::borrow`].
-pub(super) unsafe fn allocator_or_default(allocator: *const aq_allocator) -> Result<Arc<dyn Allocator>> {
+pub(super) unsafe fn allocator_or_default(
+    allocator: *const aq_allocator,
+    name: &str,
+) -> Result<Arc<dyn Allocator>> {
     if allocator.is_null() {
         return Ok(Arc::new(HeapAllocator));
     }
     // SAFETY: the caller's promise.
-    Ok(unsafe { handle::borrow(allocator, "allocator") }?.clone())
+    Ok(unsafe { handle::borrow(allocator, name) }?.allocator.clone())
 }
 
 /// The allocator behind an argument that may be NULL, which means that none is given.
@@ -136,7 +151,7 @@ pub(super) unsafe fn optional_allocator(
         return Ok(None);
     }
     // SAFETY: the caller's promise.
-    Ok(Some(unsafe { handle::borrow(allocator, "memory_allocator") }?.clone()))
+    Ok(Some(unsafe { handle::borrow(allocator, "memory_allocator") }?.allocator.clone()))
 }
 
 /// Memory of the caller as a buffer; empty where there is none.
@@ -241,7 +256,35 @@ pub unsafe extern "C" fn aq_mmap_allocator_new(
         // SAFETY: NULL or writable by the caller's contract.
         let out = unsafe { Out::new(out, "out") }?;
         let prefer_huge = sized::flag(prefer_huge, "prefer_huge")?;
-        out.write(new_handle(MmapAllocator { flags, prefer_huge }));
+        out.write(new_handle(MmapAllocator { flags, prefer_huge, node: None }));
+        Ok(Outcome::Done)
+    })
+}
+
+/// An allocator of memory of one NUMA node, straight from mmap(2) and bound by mbind(2): the node of the network card and of the
+/// cores that receive. As the base of a memory pool it gives a pool of that node.
+///
+/// @param node the node, as the kernel numbers them
+/// @param flags as for aq_mmap_allocator_new()
+/// @param prefer_huge as for aq_mmap_allocator_new()
+/// @param out receives the allocator; free it with aq_allocator_free()
+/// @return AQ_OK; AQ_E_INVALID when there is no such node; AQ_E_IO when the system does not let memory be bound
+///
+/// Threads: any. Memory may be used by threads of other nodes, slower.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_numa_allocator_new(
+    node: i32,
+    flags: c_int,
+    prefer_huge: i32,
+    out: *mut *mut aq_allocator,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or writable by the caller's contract.
+        let out = unsafe { Out::new(out, "out") }?;
+        let prefer_huge = sized::flag(prefer_huge, "prefer_huge")?;
+        let node = usize::try_from(node)
+            .map_err(|_| Error::invalid(format!("node must be at least 0 (got {node})")))?;
+        out.write(new_handle(MmapAllocator::on_node(node, flags, prefer_huge)?));
         Ok(Outcome::Done)
     })
 }

@@ -11,6 +11,7 @@
 //! | [`ring`] | `aq_ring_*`: the bounded ring of `void *` items |
 //! | [`memory`] | `aq_allocator_*` |
 //! | [`thread_pool`] | `aq_thread_pool_*` |
+//! | [`memory_pool`] | `aq_memory_pool_*` |
 //! | [`chunk`] | `aq_chunk_*`, `aq_chunk_ring_*` |
 //! | [`stats`] | `aq_recv_stats`, the ledger |
 //! | [`recv`] | `aq_recv_stream_*` |
@@ -53,6 +54,7 @@ pub mod item;
 pub mod item_group;
 pub mod log;
 pub mod memory;
+pub mod memory_pool;
 pub mod pointer;
 pub mod reader;
 pub mod recv;

@@ -3,9 +3,11 @@
 mod allocator;
 mod buffer;
 mod copy;
+mod pool;
 mod prefetch;
 
 pub use allocator::{Allocator, HeapAllocator, MmapAllocator};
 pub use buffer::Buffer;
 pub use copy::CopyMethod;
+pub use pool::{MemoryPool, PoolConfig, PoolStats};
 pub use prefetch::prefetch;

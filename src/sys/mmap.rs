@@ -3,6 +3,8 @@
 use std::io;
 use std::ptr::NonNull;
 
+use super::numa;
+
 /// The size of a transparent or explicit huge page on the machines we know; mappings for huge pages are rounded up
 /// to it.
 const HUGE_PAGE: usize = 2 << 20;
@@ -72,6 +74,12 @@ impl Mapping {
     pub fn advise_huge(&self) {
         // SAFETY: the range is our own mapping; madvise is advice, and its failure is of no consequence.
         unsafe { libc::madvise(self.start.as_ptr().cast(), self.len, libc::MADV_HUGEPAGE) };
+    }
+
+    /// Has all pages come from one NUMA node.
+    pub fn bind_to_node(&self, node: usize) -> io::Result<()> {
+        // SAFETY: a mapping begins a page, and it is ours.
+        unsafe { numa::bind(self.start, self.len, node) }
     }
 
     /// The first byte.

@@ -11,6 +11,8 @@ pub mod interface;
 #[cfg(not(loom))]
 pub mod mmap;
 #[cfg(not(loom))]
+pub mod numa;
+#[cfg(not(loom))]
 pub mod signal;
 #[cfg(not(loom))]
 pub mod tcp;

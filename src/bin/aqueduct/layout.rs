@@ -51,7 +51,8 @@ impl Layout {
 
     /// A chunk, all zero.
     pub fn allocate(self) -> Result<Box<Chunk>> {
-        let mut data = MmapAllocator { flags: 0, prefer_huge: true }.allocate(self.chunk_size, None)?;
+        let mut data = MmapAllocator { prefer_huge: true, ..MmapAllocator::default() }
+            .allocate(self.chunk_size, None)?;
         // Touches every page as well, so that the first packets do not wait for the system to find them.
         data.zero();
         let mut notes = HeapAllocator.allocate(self.notes_size, None)?;
