@@ -116,6 +116,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     fn memory_of_a_node_is_bound_to_it() {
         for (flags, prefer_huge) in [(0, false), (libc::MAP_POPULATE, false), (0, true)] {
             let allocator = match MmapAllocator::on_node(0, flags, prefer_huge) {
