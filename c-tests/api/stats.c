@@ -115,6 +115,89 @@ static void longer_struct(const aq_recv_stream *stream)
         CHECK_EQ(newer.bytes[sizeof(aq_recv_stats) + i], 0);
 }
 
+/* A text has as many lines that begin so. */
+static int lines(const char *text, const char *beginning)
+{
+    size_t length = strlen(beginning);
+    int found = 0;
+    for (const char *line = text; line != NULL && *line != 0; line = strchr(line, '\n'), line += line != NULL)
+        found += strncmp(line, beginning, length) == 0;
+    return found;
+}
+
+/* For Prometheus: every value once, with a type and a text. */
+static void check_metrics(const aq_recv_stream *stream, uint64_t running)
+{
+    static char text[20000];
+    aq_recv_stats stats;
+    char line[200];
+    size_t needed = 0, too_small = 0;
+    CHECK_OK(aq_recv_stats_init(&stats, sizeof stats));
+    CHECK_OK(aq_recv_stream_get_stats(stream, &stats));
+    CHECK_OK(aq_recv_stream_metrics(stream, text, sizeof text, &needed));
+    CHECK_EQ(strlen(text) + 1, needed);
+    CHECK_EQ(text[needed - 2], '\n');
+    for (size_t i = 0; i < FIELDS; i++) {
+        const char *name = fields[i].name;
+        int gauge = strcmp(name, "max_batch") == 0 || strcmp(name, "packets_pending") == 0;
+        snprintf(line, sizeof line, "aqueduct_recv_%s%s{stream=\"0\"} %llu\n", name, gauge ? "" : "_total",
+                 (unsigned long long)field(&stats, i));
+        if (!CHECK_EQ(lines(text, line), 1))
+            printf("    %s", line);
+        snprintf(line, sizeof line, "# TYPE aqueduct_recv_%s%s\n", name, gauge ? " gauge" : "_total counter");
+        CHECK_EQ(lines(text, line), 1);
+        snprintf(line, sizeof line, "# HELP aqueduct_recv_%s%s ", name, gauge ? "" : "_total");
+        CHECK_EQ(lines(text, line), 1);
+    }
+    snprintf(line, sizeof line, "aqueduct_recv_running{stream=\"0\"} %d\n", (int)running);
+    CHECK_EQ(lines(text, line), 1);
+    CHECK_EQ(lines(text, "aqueduct_recv_custom"), 0);
+    CHECK_EQ(lines(text, "aqueduct_recv_"), FIELDS + 1);
+    CHECK_EQ(lines(text, ""), 3 * (FIELDS + 1));
+    /* a buffer that is too small is not touched, and told how small */
+    memset(text, 'x', sizeof text);
+    CHECK_ERROR(aq_recv_stream_metrics(stream, text, needed - 1, &too_small), AQ_E_TRUNCATED, "size must be at least");
+    CHECK_EQ(too_small, needed);
+    CHECK_EQ(text[0], 'x');
+    CHECK_STATUS(aq_recv_stream_metrics(stream, NULL, 0, &too_small), AQ_E_TRUNCATED);
+    CHECK_EQ(too_small, needed);
+    CHECK_OK(aq_recv_stream_metrics(stream, text, needed, NULL));
+    CHECK_EQ(text[needed], 'x');
+}
+
+static void metrics_of_several(void)
+{
+    static char text[40000];
+    struct receiver r[2];
+    const aq_recv_stream *streams[2];
+    size_t needed, index;
+    for (int i = 0; i < 2; i++) {
+        receiver_init(&r[i]);
+        r[i].config.stream_id = i == 0 ? 7 : UINT64_MAX;
+        if (i == 1) {
+            CHECK_OK(aq_recv_stream_config_add_stat(&r[i].config, "run \"3\" \\ \xc3\xa9", AQ_STAT_COUNTER, &index));
+            CHECK_OK(aq_recv_stream_config_add_stat(&r[i].config, "peak", AQ_STAT_MAXIMUM, &index));
+        }
+        receiver_open(&r[i], 1);
+        streams[i] = r[i].stream;
+    }
+    CHECK_OK(aq_recv_streams_metrics(streams, 2, text, sizeof text, &needed));
+    CHECK_EQ(lines(text, "# TYPE aqueduct_recv_packets_total counter\n"), 1);
+    CHECK_EQ(lines(text, "aqueduct_recv_packets_total{stream=\"7\"} 0\naqueduct_recv_packets_total"
+                         "{stream=\"18446744073709551615\"} 0\n"),
+             1);
+    CHECK_EQ(lines(text, "aqueduct_recv_custom_total{stream=\"18446744073709551615\",name=\"run \\\"3\\\" \\\\ "
+                         "\xc3\xa9\"} 0\n"),
+             1);
+    CHECK_EQ(lines(text, "aqueduct_recv_custom_maximum{stream=\"18446744073709551615\",name=\"peak\"} 0\n"), 1);
+    streams[1] = streams[0];
+    CHECK_ERROR(aq_recv_streams_metrics(streams, 2, text, sizeof text, &needed), AQ_E_INVALID, "stream_id of its own");
+    CHECK_OK(aq_recv_streams_metrics(NULL, 0, text, sizeof text, &needed));
+    CHECK_EQ(lines(text, "aqueduct"), 0);
+    for (int i = 0; i < 2; i++)
+        receiver_close(&r[i]);
+}
+
 /* A datagram, as often as `times` says: different for each kind, so that no count is taken for another. */
 static void send_times(int fd, const struct packets *p, int times)
 {
@@ -256,6 +339,7 @@ static void every_kind(void)
     CHECK_EQ(r.stats.chunks_ready, r.n_chunks);
     check_ledger(&r.stats);
     check_names(r.stream);
+    check_metrics(r.stream, 0);
     longer_struct(r.stream);
     receiver_close(&r);
 }
@@ -299,6 +383,7 @@ static void before_the_first_packet(void)
         CHECK_EQ(field(&r.stats, i), 0);
     check_ledger(&r.stats);
     check_names(r.stream);
+    check_metrics(r.stream, 1);
     receiver_close(&r);
 }
 
@@ -309,5 +394,6 @@ int main(void)
     every_kind();
     the_rest();
     before_the_first_packet();
+    metrics_of_several();
     return check_done();
 }

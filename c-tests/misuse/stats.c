@@ -24,8 +24,33 @@ static void sizes(void)
     handles_close(&h);
 }
 
+static void metrics(void)
+{
+    struct handles h;
+    char text[10] = "before";
+    const aq_recv_stream *streams[2] = {NULL, NULL};
+    size_t needed = 3;
+    handles_open(&h);
+    CHECK_ERROR(aq_recv_stream_metrics(NULL, text, sizeof text, &needed), AQ_E_INVALID, "stream must not be NULL");
+    CHECK_ERROR(aq_recv_stream_metrics(h.receiver.stream, NULL, 1, &needed), AQ_E_INVALID, "buffer must not be NULL");
+    CHECK_WRONG_HANDLES(h, STREAM, aq_recv_stream, "stream", aq_recv_stream_metrics(wrong, text, sizeof text, &needed));
+    CHECK_ERROR(aq_recv_streams_metrics(NULL, 1, text, sizeof text, &needed), AQ_E_INVALID, "streams must not be NULL");
+    streams[0] = h.receiver.stream;
+    CHECK_ERROR(aq_recv_streams_metrics(streams, 2, text, sizeof text, &needed), AQ_E_INVALID,
+                "streams[1] must not be NULL");
+    streams[1] = (const aq_recv_stream *)h.of[RING];
+    CHECK_ERROR(aq_recv_streams_metrics(streams, 2, text, sizeof text, &needed), AQ_E_INVALID,
+                "streams[1]: not an aq_recv_stream");
+    CHECK_EQ(needed, 3);
+    CHECK_TEXT(text, "before");
+    CHECK_STATUS(aq_recv_stream_metrics(h.receiver.stream, text, sizeof text, NULL), AQ_E_TRUNCATED);
+    CHECK_TEXT(text, "before");
+    handles_close(&h);
+}
+
 int main(void)
 {
+    metrics();
     sizes();
     return check_done();
 }

@@ -1512,6 +1512,47 @@ aq_status aq_recv_stream_stat_index(const aq_recv_stream *stream, const char *na
 aq_status aq_recv_stream_stat_value(const aq_recv_stream *stream, size_t index, uint64_t *value);
 
 /**
+ * The statistics of a stream in the text format of Prometheus (0.0.4), to be served as `text/plain; version=0.0.4`.
+ *
+ * A statistic `x` of aq_recv_stats is the counter `aqueduct_recv_x_total` (`max_batch` and `packets_pending`: gauges without
+ * `_total`), the program's own are `aqueduct_recv_custom_total` and `aqueduct_recv_custom_maximum` with the label `name`, and
+ * `aqueduct_recv_running` is 1 until the stream has ended. Each has the label `stream`, which is the stream's `stream_id`. For several
+ * streams see aq_recv_streams_metrics(): texts of single streams cannot be joined, for a metric may appear only once.
+ *
+ * @param stream the stream
+ * @param buffer receives the text, ended by NUL; may be NULL when size is 0
+ * @param size the buffer's bytes; 16 KiB are enough for a stream without own statistics
+ * @param needed receives how many bytes the text takes with its NUL, also when the buffer is too small; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when the buffer is too small: nothing was written to it
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ *
+ * ```c
+ * char text[32768];
+ * size_t needed;
+ * if (aq_recv_stream_metrics(stream, text, sizeof text, &needed) == AQ_OK)
+ *     respond("text/plain; version=0.0.4", text, needed - 1);
+ * ```
+ */
+aq_status aq_recv_stream_metrics(const aq_recv_stream *stream, char *buffer, size_t size, size_t *needed);
+
+/**
+ * As aq_recv_stream_metrics(), for several streams in one text.
+ *
+ * @param streams the streams; each must have a `stream_id` of its own
+ * @param n_streams how many; with 0 the text has no samples
+ * @param buffer receives the text, ended by NUL; may be NULL when size is 0
+ * @param size the buffer's bytes
+ * @param needed receives how many bytes the text takes with its NUL, also when the buffer is too small; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when the buffer is too small: nothing was written to it; AQ_E_INVALID when two streams have the
+ *     same identifier, or one of them is no stream
+ *
+ * Threads: any, at the same time as all functions of the streams but aq_recv_stream_free().
+ */
+aq_status aq_recv_streams_metrics(const aq_recv_stream *const *streams, size_t n_streams, char *buffer,
+    size_t size, size_t *needed);
+
+/**
  * Gives a chunk to be filled (again): clears its present flags and puts it on the free ring, without waiting.
  *
  * @param stream a chunk stream

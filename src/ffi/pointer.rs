@@ -4,7 +4,8 @@ use std::ffi::c_char;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use crate::error::{Error, Result};
+use super::guard::Outcome;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where a result goes: checked before the work, written after it and only on success.
 pub struct Out<'a, T>(NonNull<T>, PhantomData<&'a mut T>);
@@ -72,6 +73,33 @@ pub unsafe fn write_text(text: &str, buffer: *mut c_char, size: usize) {
         buffer.cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), cut);
         buffer.add(cut).write(0);
     }
+}
+
+/// Writes `text` and a NUL to the caller's buffer if both fit; and how many bytes they take to `needed`, in any case.
+///
+/// # Safety
+/// `buffer` is NULL or has `size` bytes that may be written; `needed` is NULL or may be written.
+pub unsafe fn write_whole_text(
+    text: &str,
+    buffer: *mut c_char,
+    size: usize,
+    needed: *mut usize,
+) -> Result<Outcome> {
+    if buffer.is_null() && size > 0 {
+        return Err(Error::invalid(format!("buffer must not be NULL when its size is {size}")));
+    }
+    let wanted = text.len() + 1;
+    // SAFETY: the caller's promise.
+    if let Some(needed) = unsafe { Out::optional(needed, "needed") }? {
+        needed.write(wanted);
+    }
+    if size < wanted {
+        let reason = format!("size must be at least {wanted}, which the text takes now (got {size})");
+        return Err(Error::new(ErrorKind::Truncated, reason));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { write_text(text, buffer, size) };
+    Ok(Outcome::Done)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::chunk::{AddFree, ChunkRingStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::CopyMethod;
 use crate::recv::heap::{HeapCallbackStream, HeapRingStream};
+use crate::recv::metrics;
 use crate::recv::stats::{CustomStat, Mode, Stat};
 use crate::recv::{Copier, EndReason, PacketCopy, Stream, StreamConfig};
 
@@ -627,6 +628,76 @@ pub unsafe extern "C" fn aq_recv_stream_stat_value(
         let found = stream.stream().snapshot().get(index);
         out.write(found.ok_or_else(|| no_such_stat(index, stream.stat_names.len()))?);
         Ok(Outcome::Done)
+    })
+}
+
+/// The statistics of a stream in the text format of Prometheus (0.0.4), to be served as `text/plain; version=0.0.4`.
+///
+/// A statistic `x` of aq_recv_stats is the counter `aqueduct_recv_x_total` (`max_batch` and `packets_pending`: gauges without
+/// `_total`), the program's own are `aqueduct_recv_custom_total` and `aqueduct_recv_custom_maximum` with the label `name`, and
+/// `aqueduct_recv_running` is 1 until the stream has ended. Each has the label `stream`, which is the stream's `stream_id`. For several
+/// streams see aq_recv_streams_metrics(): texts of single streams cannot be joined, for a metric may appear only once.
+///
+/// @param stream the stream
+/// @param buffer receives the text, ended by NUL; may be NULL when size is 0
+/// @param size the buffer's bytes; 16 KiB are enough for a stream without own statistics
+/// @param needed receives how many bytes the text takes with its NUL, also when the buffer is too small; may be NULL
+/// @return AQ_OK; AQ_E_TRUNCATED when the buffer is too small: nothing was written to it
+///
+/// Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+///
+/// ```c
+/// char text[32768];
+/// size_t needed;
+/// if (aq_recv_stream_metrics(stream, text, sizeof text, &needed) == AQ_OK)
+///     respond("text/plain; version=0.0.4", text, needed - 1);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_recv_stream_metrics(
+    stream: *const aq_recv_stream,
+    buffer: *mut c_char,
+    size: usize,
+    needed: *mut usize,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let stream = unsafe { handle::borrow(stream, "stream") }?;
+        let text = metrics::prometheus(&[stream.stream()])?;
+        // SAFETY: the caller's contract is the same.
+        unsafe { pointer::write_whole_text(&text, buffer, size, needed) }
+    })
+}
+
+/// As aq_recv_stream_metrics(), for several streams in one text.
+///
+/// @param streams the streams; each must have a `stream_id` of its own
+/// @param n_streams how many; with 0 the text has no samples
+/// @param buffer receives the text, ended by NUL; may be NULL when size is 0
+/// @param size the buffer's bytes
+/// @param needed receives how many bytes the text takes with its NUL, also when the buffer is too small; may be NULL
+/// @return AQ_OK; AQ_E_TRUNCATED when the buffer is too small: nothing was written to it; AQ_E_INVALID when two streams have the
+///     same identifier, or one of them is no stream
+///
+/// Threads: any, at the same time as all functions of the streams but aq_recv_stream_free().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_recv_streams_metrics(
+    streams: *const *const aq_recv_stream,
+    n_streams: usize,
+    buffer: *mut c_char,
+    size: usize,
+    needed: *mut usize,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or that many pointers by the caller's contract.
+        let streams = unsafe { pointer::slice(streams, n_streams, "streams") }?;
+        let borrow = |(i, &stream): (usize, &*const aq_recv_stream)| {
+            // SAFETY: NULL or a live handle by the caller's contract.
+            unsafe { handle::borrow(stream, &format!("streams[{i}]")) }
+        };
+        let handles = streams.iter().enumerate().map(borrow).collect::<Result<Vec<_>>>()?;
+        let text = metrics::prometheus(&handles.iter().map(|handle| handle.stream()).collect::<Vec<_>>())?;
+        // SAFETY: the caller's contract is the same.
+        unsafe { pointer::write_whole_text(&text, buffer, size, needed) }
     })
 }
 

@@ -11,6 +11,7 @@ mod end;
 mod handler;
 pub mod heap;
 mod heaps;
+pub mod metrics;
 mod ranges;
 pub mod reader;
 mod sink;

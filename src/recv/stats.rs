@@ -44,11 +44,11 @@ pub enum Account {
 }
 
 macro_rules! statistics {
-    ($($(#[$doc:meta])* $variant:ident $name:literal $mode:ident $account:ident;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident $name:literal $mode:ident $account:ident;)*) => {
         /// A built-in statistic; its number is its index.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(usize)]
-        pub enum Stat { $($(#[$doc])* $variant,)* }
+        pub enum Stat { $($(#[doc = $doc])* $variant,)* }
 
         impl Stat {
             /// All built-in statistics, in the order of their indices.
@@ -57,6 +57,11 @@ macro_rules! statistics {
             /// The name by which users look it up.
             pub const fn name(self) -> &'static str {
                 match self { $(Stat::$variant => $name,)* }
+            }
+
+            /// What it counts: the text beside its variant.
+            pub fn help(self) -> &'static str {
+                match self { $(Stat::$variant => concat!($($doc),*).trim_ascii_start(),)* }
             }
 
             /// How a batch's value joins the total.
@@ -297,6 +302,11 @@ impl Stats {
     /// How many there are, the user's included.
     pub fn count(&self) -> usize {
         Stat::ALL.len() + self.custom.len()
+    }
+
+    /// The user's, which follow the built-in ones.
+    pub fn custom(&self) -> &[CustomStat] {
+        &self.custom
     }
 
     /// The name of the statistic with that index.
