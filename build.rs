@@ -23,6 +23,7 @@ const SECTIONS: &[&str] = &[
     "recv",
     "reader",
     "tcp_reader",
+    "pcap_live_reader",
     "inproc",
     "heap",
     "item",

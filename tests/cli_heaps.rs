@@ -78,6 +78,42 @@ fn raw_items_incomplete_heaps_and_the_end_over_tcp() {
 }
 
 #[test]
+fn a_connection_may_pause() {
+    let mut receiver = Receiver::start_on("tcp://127.0.0.1:0", "");
+    let mut connection = TcpStream::connect(&receiver.address).unwrap();
+    for cnt in 1..5 {
+        connection.write_all(&Wire::whole(cnt, vec![0; 3]).encode()).unwrap();
+        // Nothing more comes before this one is shown.
+        assert_eq!(receiver.stdout.next().unwrap().unwrap(), format!("heap {cnt}: 3 bytes"));
+    }
+    drop(connection);
+    assert!(receiver.finish().0.success());
+}
+
+#[test]
+fn options_that_nothing_would_come_of_are_refused() {
+    for (arguments, message) in [
+        ("recv pcap:items_48.pcap --interface lo", "--interface needs a source of scheme udp://"),
+        ("recv pcap:items_48.pcap --from 10.0.0.1", "--from needs a source of scheme udp:// or tcp://"),
+        ("recv udp://127.0.0.1:0 --from 10.0.0.1,x", "\"x\" is no address"),
+        (
+            "recv udp://127.0.0.1:0 --interface lo",
+            "interface_address and interface_index are for multicast groups",
+        ),
+        ("recv udp://127.0.0.1:0 --filter udp", "--filter needs a source of scheme pcap: or live:"),
+        (
+            "recv pcap:items_48.pcap --buffer-size 1M",
+            "--buffer-size needs a source of scheme udp://, tcp:// or live:",
+        ),
+        ("recv live:aqueduct-none0", "live capture on \"aqueduct-none0\""),
+    ] {
+        let finished = run(arguments);
+        assert_ne!(finished.status, 0, "{arguments}");
+        assert!(finished.stderr.contains(message), "{arguments}: {}", finished.stderr);
+    }
+}
+
+#[test]
 fn a_connection_that_breaks_is_told() {
     let receiver = Receiver::start_on("tcp://[::1]:0", "");
     let mut connection = TcpStream::connect(&receiver.address).unwrap();

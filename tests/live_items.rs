@@ -10,12 +10,12 @@ mod support;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aqueduct::recv::heap::{Heap, HeapRingStream, RingConfig};
 use aqueduct::recv::reader::{
-    BufferReader, Reader, SourceFilter, TcpConfig, TcpReader, Timestamps, UdpConfig, UdpReader,
+    BufferReader, PcapLiveConfig, PcapLiveReader, Reader, SourceFilter, TcpConfig, TcpReader, Timestamps,
+    UdpConfig, UdpReader,
 };
 use aqueduct::recv::stats::Stat;
 use aqueduct::recv::{EndReason, StreamConfig};
@@ -23,6 +23,7 @@ use aqueduct::ring::Wait;
 use aqueduct::runtime::ThreadPool;
 use aqueduct::spead::group::{GroupLimits, ItemGroup};
 use serde_json::{Value as Json, json};
+use support::network::in_a_network_of_its_own;
 use support::sha256;
 
 /// Runs the sender; the answer is what it sent.
@@ -161,41 +162,6 @@ fn without_being_asked_nobody_tells_the_time() {
     assert!(received.arrivals.iter().all(|arrivals| arrivals == &[None, None]));
 }
 
-/// Runs `test` on a thread with a network of its own: a loopback interface, and one named d0 that carries multicast.
-fn in_a_network_of_its_own(test: impl FnOnce() + Send + 'static) {
-    let runs = thread::spawn(|| {
-        // SAFETY: changes this thread only; sockets, threads and processes that it makes from here on are in the new namespace.
-        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-            let error = std::io::Error::last_os_error();
-            assert!(std::env::var_os("CI").is_none(), "no network namespace: {error}");
-            eprintln!("SKIPPED: no network namespace: {error}");
-            return;
-        }
-        for command in [
-            "ip link set lo up",
-            "ip link add d0 type veth peer name d1",
-            "ip link set d1 up",
-            "ip link set d0 up multicast on",
-            "ip route add 224.0.0.0/4 dev d0",
-            "ip address add 10.77.0.1/24 dev d0",
-            "ip address add 10.77.0.2/24 dev d0",
-            "ip address add fd77::1/64 dev d0 nodad",
-        ] {
-            let words: Vec<&str> = command.split(' ').collect();
-            let status = Command::new(words[0]).args(&words[1..]).status().unwrap();
-            assert!(status.success(), "{command}: {status}");
-        }
-        support::rig::until("the link is up", || {
-            let shown = Command::new("ip").args(["-br", "link", "show", "d0"]).output().unwrap();
-            String::from_utf8_lossy(&shown.stdout).contains(" UP ")
-        });
-        test();
-    });
-    if let Err(panic) = runs.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
 fn multicast(group: &str, interface: &str) -> UdpReader {
     let config = UdpConfig { host: group.into(), interface: interface.into(), ..UdpConfig::default() };
     UdpReader::new(config).unwrap()
@@ -220,6 +186,22 @@ fn items_over_multicast() {
         let reader = UdpReader::new(config).unwrap();
         let port = reader.port().to_string();
         transfer(&python, Box::new(reader), &["udp", "ff12::78", &port, "d0"]);
+    });
+}
+
+#[test]
+fn items_captured_on_an_interface() {
+    let Some(python) = peer::python() else { return };
+    in_a_network_of_its_own(move || {
+        let since = SystemTime::now();
+        // Somebody else's socket, so that nobody complains to the sender; it reads nothing.
+        let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = other.local_addr().unwrap().port().to_string();
+        let filter = Some(format!("udp dst port {port}"));
+        let reader =
+            PcapLiveReader::new(PcapLiveConfig { device: "lo".into(), filter, ..PcapLiveConfig::default() });
+        let received = transfer(&python, Box::new(reader.unwrap()), &["udp", "127.0.0.1", &port]);
+        check_arrivals(&received, since);
     });
 }
 

@@ -1859,6 +1859,72 @@ aq_status aq_tcp_reader_config_init(aq_tcp_reader_config *config, size_t struct_
 aq_status aq_recv_stream_add_tcp_reader(aq_recv_stream *stream, const aq_tcp_reader_config *config);
 
 /* =============================================================================================================
+ * Live capture
+ *
+ * Packets captured on a network interface through libpcap, whoever they are for: those of a mirrored port, of a stream that another
+ * program receives at the same time, of a multicast group that nobody has joined. Capturing takes a privilege (`CAP_NET_RAW`) and
+ * costs more than a UDP reader. Fragments of IP packets are not put together: they are counted (fragment). A bunch of datagrams that a program
+ * on the same host has sent in one go (UDP_SEGMENT) is seen as one.
+ * ============================================================================================================= */
+
+/** Where and what to capture. Fill it with aq_pcap_live_reader_config_init() first. */
+typedef struct aq_pcap_live_reader_config {
+    /** Set by aq_pcap_live_reader_config_init(). */
+    size_t struct_size;
+    /** The interface's name, or "any". Required. */
+    const char *device;
+    /** Which packets, in tcpdump's language, for example "udp dst port 7148"; NULL (default) for all. The kernel applies it. */
+    const char *filter;
+    /** The ring that the kernel captures to, in bytes: 65536 .. 2147483647; 16 MiB by default. */
+    size_t buffer_size;
+    /** 1 (default): take frames that are addressed to other hosts, too; 0: leave the interface as it is. */
+    int32_t promiscuous;
+    /**
+     * 1: take frames that this host sends, too; 0 (default): only those that it receives. On the loopback interface each frame is
+     * taken once, in any case.
+     */
+    int32_t outgoing;
+} aq_pcap_live_reader_config;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_pcap_live_reader_config_init(aq_pcap_live_reader_config *config, size_t struct_size);
+
+/**
+ * Reads the UDP datagrams that are captured on an interface, until the stream ends. Their time of arrival is taken, see
+ * aq_heap_arrival().
+ *
+ * What finds no space in the kernel's ring is counted in kernel_drops; the filter's own misses are not counted. Frames that are not UDP,
+ * fragments of IP packets and frames longer than 65663 bytes are counted (not_udp, fragment, truncated): a filter keeps the first of
+ * them away. The reader fails when the interface disappears or goes down.
+ *
+ * @param stream the stream
+ * @param config where and what; copied
+ * @return AQ_OK; AQ_STOPPED when the stream has ended already; AQ_E_INVALID when a field is out of range or the filter has an error;
+ *     AQ_E_IO when there is no such interface, or this process may not capture; AQ_E_UNSUPPORTED for other link types than Ethernet,
+ *     loopback, Linux cooked and raw IP, or without the feature "pcap"
+ *
+ * Threads: any, at the same time as all functions of the stream but aq_recv_stream_free().
+ *
+ * ```c
+ * aq_pcap_live_reader_config live;
+ * aq_pcap_live_reader_config_init(&live, sizeof live);
+ * live.device = "eth1";
+ * live.filter = "udp dst port 7148";
+ * if (aq_recv_stream_add_pcap_live_reader(stream, &live) != AQ_OK)
+ *     fprintf(stderr, "%s\n", aq_last_error());
+ * ```
+ */
+aq_status aq_recv_stream_add_pcap_live_reader(aq_recv_stream *stream, const aq_pcap_live_reader_config *config);
+
+/* =============================================================================================================
  * In-process queues
  *
  * A queue brings packets to a stream from other threads of the program, as if they came by a network: from a simulator, from a device

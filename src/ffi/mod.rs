@@ -17,6 +17,7 @@
 //! | [`recv`] | `aq_recv_stream_*` |
 //! | [`reader`] | `aq_recv_stream_add_*_reader` |
 //! | [`tcp_reader`] | `aq_tcp_reader_config`, `aq_recv_stream_add_tcp_reader` |
+//! | [`pcap_live_reader`] | `aq_pcap_live_reader_config`, `aq_recv_stream_add_pcap_live_reader` |
 //! | [`inproc`] | `aq_inproc_queue_*` |
 //! | [`heap`] | `aq_heap_*` |
 //! | [`item`] | `aq_item`, `aq_descriptor` |
@@ -55,6 +56,7 @@ pub mod item_group;
 pub mod log;
 pub mod memory;
 pub mod memory_pool;
+pub mod pcap_live_reader;
 pub mod pointer;
 pub mod reader;
 pub mod recv;

@@ -36,10 +36,10 @@ pub fn run(arguments: &str) -> Finished {
     }
 }
 
-/// A receiver on UDP that is waiting for packets. Killed when dropped.
+/// A receiver that is waiting for packets. Killed when dropped.
 pub struct Receiver {
     child: Child,
-    /// What it listens on, as it says itself.
+    /// What it listens or captures on, as it says itself.
     pub address: String,
     pub stdout: Lines<BufReader<ChildStdout>>,
     stderr: BufReader<std::process::ChildStderr>,
@@ -62,7 +62,8 @@ impl Receiver {
             line.clear();
             assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the receiver ended early");
             // A warning about the buffer's size may come first.
-            if let Some(address) = line.trim_end().strip_prefix("listening on ") {
+            let line = line.trim_end();
+            if let Some(address) = line.strip_prefix("listening on ").or(line.strip_prefix("capturing on ")) {
                 break address.to_owned();
             }
         };

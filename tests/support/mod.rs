@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod lines;
+pub mod network;
 pub mod rig;
 pub mod wire;
 

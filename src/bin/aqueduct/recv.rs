@@ -5,7 +5,9 @@ use std::sync::Arc;
 use aqueduct::chunk::{ChunkRing, ChunkRingStream, DEFAULT_MAX_CHUNKS};
 use aqueduct::error::Error;
 use aqueduct::recv::heap::{Heap, HeapRingStream, RingConfig};
-use aqueduct::recv::reader::{Leftover, Polled, Reader, TcpConfig, TcpReader, UdpConfig, UdpReader};
+use aqueduct::recv::reader::{
+    Leftover, Polled, Reader, SourceFilter, TcpConfig, TcpReader, UdpConfig, UdpReader,
+};
 use aqueduct::recv::{EndReason, PacketSink, Stream, StreamConfig};
 use aqueduct::ring::{GetError, Wait};
 use aqueduct::runtime::ThreadPool;
@@ -34,6 +36,8 @@ Examples:
   Two multicast groups, as JSON, until 100 chunks have come:
     aqueduct recv udp://239.1.2.3:7148 udp://239.1.2.4:7148 --item 0x1600 --step 4096 \\
       --heap-size 8Ki --heaps-per-chunk 64 --json --count 100
+  What another program receives from port 7148, seen on interface eth1:
+    aqueduct recv live:eth1 --filter 'udp dst port 7148'
   A capture, placed by heap number (item 1), only what went to one port:
     aqueduct recv pcap:capture.pcap --filter 'udp dst port 20001' --item 1 --step 1 \\
       --heap-size 8Ki --heaps-per-chunk 64
@@ -45,8 +49,8 @@ SIGINT, SIGTERM or SIGHUP; then it writes the statistics. A second signal ends i
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// udp://HOST:PORT or tcp://HOST:PORT, to listen on (port 0: any; [..] around IPv6; a multicast group is joined), or
-    /// pcap:FILE; several feed one stream
+    /// udp://HOST:PORT or tcp://HOST:PORT, to listen on (port 0: any; [..] around IPv6; a multicast group is joined),
+    /// pcap:FILE, or live:INTERFACE to capture; several feed one stream
     #[arg(value_name = "SOURCE", required = true, value_parser = OsStringValueParser::new().try_map(Source::parse))]
     sources: Vec<Source>,
 
@@ -75,13 +79,19 @@ pub struct Options {
     #[arg(long, help_heading = "Reassembly", value_name = "N")]
     chunks: Option<usize>,
 
-    /// Take only packets that pass this filter (language of tcpdump) from captures
+    /// Take only packets that pass this filter (language of tcpdump) from captures, files and live ones
     #[arg(long, help_heading = "Sources", value_name = "EXPR")]
     filter: Option<String>,
+    /// Join multicast groups on this interface: its name or, for IPv4, its address
+    #[arg(long, help_heading = "Sources", value_name = "NAME")]
+    interface: Option<String>,
+    /// Take packets only from these senders: addresses and networks, separated by commas
+    #[arg(long, help_heading = "Sources", value_name = "LIST", value_parser = senders)]
+    from: Option<SourceFilter>,
     /// Longest packet to accept from a socket, in bytes [default: 9200 for UDP, 65536 for TCP]
     #[arg(long, help_heading = "Sources", value_name = "BYTES", value_parser = units::bytes)]
     max_size: Option<usize>,
-    /// Receive buffer of each socket, in bytes [default: 8Mi for UDP, 4Mi for TCP]
+    /// Receive buffer of each socket or live capture, in bytes [default: 8Mi for UDP, 4Mi for TCP, 16Mi for captures]
     #[arg(long, help_heading = "Sources", value_name = "BYTES", value_parser = units::bytes)]
     buffer_size: Option<usize>,
 
@@ -96,6 +106,15 @@ pub struct Options {
 
 /// Heaps that may wait to be written.
 const HEAPS: usize = 64;
+
+/// The value of `--from`.
+fn senders(text: &str) -> Result<SourceFilter, String> {
+    match SourceFilter::parse(text) {
+        Ok(Some(filter)) => Ok(filter),
+        Ok(None) => Err("no senders".into()),
+        Err(error) => Err(error.message().into()),
+    }
+}
 
 /// Where heaps go.
 #[derive(Args)]
@@ -168,6 +187,10 @@ impl Reader for Noted {
         polled
     }
 
+    fn move_on(&mut self) {
+        self.reader.move_on();
+    }
+
     fn leftover(&mut self) -> Leftover {
         self.reader.leftover()
     }
@@ -177,12 +200,19 @@ impl Options {
     /// Options that nothing would come of.
     fn check(&self, layout: Option<Layout>) -> Result<(), Failure> {
         let any_socket = self.sources.iter().any(|source| matches!(source, Source::Udp(_) | Source::Tcp(_)));
-        let any_pcap = self.sources.iter().any(|source| matches!(source, Source::Pcap(_)));
+        let any_capture =
+            self.sources.iter().any(|source| matches!(source, Source::Pcap(_) | Source::Live(_)));
+        let any_buffer = self.sources.iter().any(|source| !matches!(source, Source::Pcap(_)));
+        let any_udp = self.sources.iter().any(|source| matches!(source, Source::Udp(_)));
         let idle = |name, scheme| Err(Failure::Usage(format!("{name} needs a source of scheme {scheme}")));
         match self {
-            Self { filter: Some(_), .. } if !any_pcap => idle("--filter", "pcap:"),
+            Self { filter: Some(_), .. } if !any_capture => idle("--filter", "pcap: or live:"),
+            Self { interface: Some(_), .. } if !any_udp => idle("--interface", "udp://"),
+            Self { from: Some(_), .. } if !any_socket => idle("--from", "udp:// or tcp://"),
             Self { max_size: Some(_), .. } if !any_socket => idle("--max-size", "udp:// or tcp://"),
-            Self { buffer_size: Some(_), .. } if !any_socket => idle("--buffer-size", "udp:// or tcp://"),
+            Self { buffer_size: Some(_), .. } if !any_buffer => {
+                idle("--buffer-size", "udp://, tcp:// or live:")
+            }
             Self { chunks: None, max_chunks: None, .. } if layout.is_none() => Ok(()),
             _ if layout.is_none() => Err(Failure::Usage(
                 "--chunks and --max-chunks need heaps to be placed, by --item and others".into(),
@@ -199,40 +229,55 @@ impl Options {
         self.max_chunks.unwrap_or(DEFAULT_MAX_CHUNKS)
     }
 
-    /// Opens a source. For a socket the answer has the address that it listens on.
-    fn open(&self, source: &Source) -> Result<(Box<dyn Reader>, Option<Address>), Failure> {
+    /// Opens a source; the answer has what to say of it once all are open.
+    fn open(&self, source: &Source) -> Result<(Box<dyn Reader>, Option<String>), Failure> {
         match source {
             Source::Udp(Address { host, port }) => {
                 let defaults = UdpConfig::default();
                 let reader = UdpReader::new(UdpConfig {
                     host: host.clone(),
-                    port: *port,
-                    max_size: self.max_size.unwrap_or(defaults.max_size),
-                    buffer_size: self.buffer_size.unwrap_or(defaults.buffer_size),
-                    ..UdpConfig::default()
-                })?;
-                let address = Address { host: host.clone(), port: reader.port() };
-                Ok((Box::new(reader), Some(address)))
-            }
-            Source::Tcp(Address { host, port }) => {
-                let defaults = TcpConfig::default();
-                let reader = TcpReader::new(TcpConfig {
-                    host: host.clone(),
+                    interface: self.interface.clone().unwrap_or_default(),
+                    source_filter: self.from.clone(),
                     port: *port,
                     max_size: self.max_size.unwrap_or(defaults.max_size),
                     buffer_size: self.buffer_size.unwrap_or(defaults.buffer_size),
                     ..defaults
                 })?;
                 let address = Address { host: host.clone(), port: reader.port() };
-                Ok((Box::new(reader), Some(address)))
+                Ok((Box::new(reader), Some(format!("listening on {address}"))))
+            }
+            Source::Tcp(Address { host, port }) => {
+                let defaults = TcpConfig::default();
+                let reader = TcpReader::new(TcpConfig {
+                    host: host.clone(),
+                    port: *port,
+                    source_filter: self.from.clone(),
+                    max_size: self.max_size.unwrap_or(defaults.max_size),
+                    buffer_size: self.buffer_size.unwrap_or(defaults.buffer_size),
+                    ..defaults
+                })?;
+                let address = Address { host: host.clone(), port: reader.port() };
+                Ok((Box::new(reader), Some(format!("listening on {address}"))))
             }
             #[cfg(feature = "pcap")]
             Source::Pcap(path) => {
                 let reader = aqueduct::recv::reader::PcapReader::open(path, self.filter.as_deref())?;
                 Ok((Box::new(reader), None))
             }
+            #[cfg(feature = "pcap")]
+            Source::Live(device) => {
+                use aqueduct::recv::reader::{PcapLiveConfig, PcapLiveReader};
+                let defaults = PcapLiveConfig::default();
+                let reader = PcapLiveReader::new(PcapLiveConfig {
+                    device: device.clone(),
+                    filter: self.filter.clone(),
+                    buffer_size: self.buffer_size.unwrap_or(defaults.buffer_size),
+                    ..defaults
+                })?;
+                Ok((Box::new(reader), Some(format!("capturing on {device}"))))
+            }
             #[cfg(not(feature = "pcap"))]
-            Source::Pcap(_) => {
+            Source::Pcap(_) | Source::Live(_) => {
                 Err(Failure::Run("this build cannot read captures: it lacks the feature pcap".into()))
             }
         }
@@ -322,10 +367,10 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let receiver = Arc::new(Receiver::new(&options, layout)?);
     let stream = receiver.stream();
     let failures = Failures::default();
-    let mut listening = Vec::new();
+    let mut opened = Vec::new();
     for source in &options.sources {
-        let (reader, address) = options.open(source)?;
-        listening.extend(address);
+        let (reader, message) = options.open(source)?;
+        opened.extend(message);
         stream.add_reader(Box::new(Noted { reader, failures: failures.clone() }))?;
     }
     interrupt::on_signal({
@@ -335,8 +380,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
             let _ = receiver.stream().stop();
         }
     })?;
-    for address in listening {
-        terminal::say(format_args!("listening on {address}"));
+    for message in opened {
+        terminal::say(format_args!("{message}"));
     }
     stream.start();
 

@@ -13,10 +13,12 @@ pub enum Source {
     Tcp(Address),
     /// `pcap:FILE`
     Pcap(PathBuf),
+    /// `live:INTERFACE`
+    Live(String),
 }
 
 /// What a SOURCE looks like.
-const EXPECTED: &str = "expected udp://HOST:PORT, tcp://HOST:PORT or pcap:FILE";
+const EXPECTED: &str = "expected udp://HOST:PORT, tcp://HOST:PORT, pcap:FILE or live:INTERFACE";
 
 /// A host and a port. An IPv6 address stands here without its brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,11 @@ impl Source {
         }
         if text.starts_with("tcp:") {
             return Address::parse(text, "tcp").map(Self::Tcp);
+        }
+        match text.strip_prefix("live:") {
+            Some("") => return Err("no interface after live:".into()),
+            Some(device) => return Ok(Self::Live(device.into())),
+            None => {}
         }
         match text.split_once(':') {
             Some((scheme, _)) if !scheme.contains('/') => {
@@ -120,6 +127,7 @@ mod tests {
             assert_eq!(address.to_string(), shown);
         }
         assert!(matches!(parse("tcp://[::]:0"), Ok(Source::Tcp(_))));
+        assert_eq!(parse("live:eth1.5"), Ok(Source::Live("eth1.5".into())));
         assert_eq!(parse("pcap:a:b/c.pcap"), Ok(Source::Pcap("a:b/c.pcap".into())));
     }
 
@@ -131,6 +139,7 @@ mod tests {
             ("capture.pcap", "write pcap:capture.pcap"),
             ("./a:b", "write pcap:./a:b"),
             ("pcap:", "no file"),
+            ("live:", "no interface"),
             ("", "expected udp://"),
             ("udp:1.2.3.4:5", "expected udp://"),
             ("udp://1.2.3.4", "no port"),

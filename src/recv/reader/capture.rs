@@ -27,7 +27,8 @@ impl PcapReader {
     }
 }
 
-fn reason(skip: Skip) -> Stat {
+/// What a frame without a payload counts as.
+pub(super) fn reason(skip: Skip) -> Stat {
     match skip {
         Skip::Fragment => Stat::Fragment,
         Skip::Truncated => Stat::Truncated,

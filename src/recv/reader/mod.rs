@@ -5,6 +5,8 @@ mod buffer;
 mod capture;
 mod inproc;
 #[cfg(feature = "pcap")]
+mod live;
+#[cfg(feature = "pcap")]
 pub mod pcap;
 mod source;
 mod tcp;
@@ -14,6 +16,8 @@ pub use buffer::BufferReader;
 #[cfg(feature = "pcap")]
 pub use capture::PcapReader;
 pub use inproc::{InprocQueue, InprocReader};
+#[cfg(feature = "pcap")]
+pub use live::{PcapLiveConfig, PcapLiveReader};
 pub use source::SourceFilter;
 pub use tcp::{OnGarbage, TcpConfig, TcpReader};
 pub use udp::{DEFAULT_BATCH_DELAY, Timestamps, UdpConfig, UdpReader};
