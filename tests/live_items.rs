@@ -14,8 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aqueduct::recv::heap::{Heap, HeapRingStream, RingConfig};
 use aqueduct::recv::reader::{
-    BufferReader, PcapLiveConfig, PcapLiveReader, Reader, SourceFilter, TcpConfig, TcpReader, Timestamps,
-    UdpConfig, UdpReader,
+    BufferReader, Reader, SourceFilter, TcpConfig, TcpReader, Timestamps, UdpConfig, UdpReader,
 };
 use aqueduct::recv::stats::Stat;
 use aqueduct::recv::{EndReason, StreamConfig};
@@ -190,7 +189,9 @@ fn items_over_multicast() {
 }
 
 #[test]
+#[cfg(feature = "pcap")]
 fn items_captured_on_an_interface() {
+    use aqueduct::recv::reader::{PcapLiveConfig, PcapLiveReader};
     let Some(python) = peer::python() else { return };
     in_a_network_of_its_own(move || {
         let since = SystemTime::now();
