@@ -1,134 +1,24 @@
-//! The programs of examples/ do what they say: they compile as C11 and C++17, and receive every byte that was sent.
+//! examples/receive_chunks.c
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{channel, Receiver};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use aqueduct_c_tests::{compiler, here, sanitized_runs, set_sanitizer_options, Program, Standard};
+use aqueduct_c_tests::Program;
+
+use crate::running::{command, payloads, variants, Running, PATIENCE};
 
 const SOURCE: &str = "../examples/receive_chunks.c";
+const CAPTURE: &str = "chunks_1472_48.pcap";
 const ITEM: u64 = 0x1600;
 const STEP: u64 = 4096;
 const HEAP_SIZE: usize = 8192;
 const HEAPS: u64 = 64;
 const HEAPS_PER_CHUNK: u64 = 16;
-/// The longest that anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
-#[test]
-fn all_compile_as_c_and_cxx() {
-    for entry in fs::read_dir(here().join("../examples")).expect("the folder").flatten() {
-        if entry.path().extension().is_some_and(|extension| extension == "c") {
-            for standard in [Standard::C11, Standard::C17, Standard::Cxx17] {
-                aqueduct_c_tests::check(compiler(standard).arg("-fsyntax-only").arg(entry.path()));
-            }
-        }
-    }
-}
-
-/// The variants in which the program is run.
-fn programs() -> Vec<Program> {
-    let mut programs = vec![Program::new(SOURCE), Program::new(SOURCE).standard(Standard::Cxx17)];
-    if sanitized_runs() {
-        programs.push(Program::new(SOURCE).sanitized());
-    }
-    programs
-}
-
-/// A running receiver, whose lines come as they are written.
-struct Running {
-    child: Child,
-    port: u16,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
-}
-
-fn lines(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            let _ = sender.send(line);
-        }
-    });
-    receiver
-}
-
-fn numbers() -> [String; 4] {
-    [format!("{ITEM:#x}"), STEP.to_string(), HEAP_SIZE.to_string(), HEAPS_PER_CHUNK.to_string()]
-}
-
-fn command(program: &Path) -> Command {
-    let mut command = Command::new(program);
-    set_sanitizer_options(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
-    command
-}
-
-impl Running {
-    fn start(program: &Path) -> Self {
-        let mut child = command(program).args(["127.0.0.1", "0"]).args(numbers()).spawn().expect("it starts");
-        let stdout = lines(child.stdout.take().expect("piped"));
-        let stderr = lines(child.stderr.take().expect("piped"));
-        let mut seen = Vec::new();
-        let port = loop {
-            match stderr.recv_timeout(PATIENCE) {
-                Ok(line) => match line.strip_prefix("listening on 127.0.0.1:") {
-                    Some(port) => break port.parse().expect("a port"),
-                    None => seen.push(line),
-                },
-                Err(_) => {
-                    let _ = child.kill();
-                    panic!("it does not listen: {seen:?}");
-                }
-            }
-        };
-        Self { child, port, stdout, stderr }
-    }
-
-    /// Sends datagrams, in bursts that the smallest socket buffer holds, with pauses in which they are fetched.
-    fn send(&self, packets: &[Vec<u8>]) {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        for burst in packets.chunks(8) {
-            for packet in burst {
-                socket.send_to(packet, ("127.0.0.1", self.port)).expect("sent");
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// Waits for its end; gives its status, the rest of what it said, and of its complaints.
-    fn end(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
-        let start = Instant::now();
-        let status = loop {
-            match self.child.try_wait().expect("a child can be waited for") {
-                Some(status) => break status,
-                None if start.elapsed() > PATIENCE => {
-                    let _ = self.child.kill();
-                    panic!("it does not end: {:?}", self.stdout.try_iter().collect::<Vec<_>>());
-                }
-                None => thread::sleep(Duration::from_millis(2)),
-            }
-        };
-        (status, self.stdout.iter().collect(), self.stderr.iter().collect())
-    }
-}
-
-/// The UDP payloads of the capture: classic pcap in this machine's byte order, Ethernet, IPv4 without options.
-fn payloads() -> Vec<Vec<u8>> {
-    let file = fs::read(here().join("../tests/data/chunks_1472_48.pcap")).expect("the capture");
-    let mut rest = &file[24..];
-    let mut payloads = Vec::new();
-    while !rest.is_empty() {
-        let length = u32::from_le_bytes(rest[8..12].try_into().expect("4 bytes")) as usize;
-        payloads.push(rest[16 + 14 + 20 + 8..16 + length].to_vec());
-        rest = &rest[16 + length..];
-    }
-    payloads
+fn start(program: &Path) -> Running {
+    let numbers =
+        [format!("{ITEM:#x}"), STEP.to_string(), HEAP_SIZE.to_string(), HEAPS_PER_CHUNK.to_string()];
+    Running::start(program, ["127.0.0.1".into(), "0".into()].into_iter().chain(numbers), 1)
 }
 
 /// The immediate value of an item; identifiers have 16 bits (the first says "immediate"), values 48.
@@ -143,7 +33,7 @@ fn immediate(packet: &[u8], id: u64) -> Option<u64> {
 fn expected() -> BTreeMap<u64, String> {
     let mut data = vec![0; HEAPS as usize * HEAP_SIZE];
     let mut seen = 0;
-    for packet in payloads() {
+    for packet in payloads(CAPTURE) {
         let Some(heap) = immediate(&packet, ITEM).map(|timestamp| timestamp / STEP) else { continue };
         let offset = immediate(&packet, 3).expect("an offset") as usize;
         let length = immediate(&packet, 4).expect("a length") as usize;
@@ -168,12 +58,12 @@ fn expected() -> BTreeMap<u64, String> {
 
 #[test]
 fn receives_every_byte_until_the_stop_packet() {
-    let (packets, expected) = (payloads(), expected());
+    let (packets, expected) = (payloads(CAPTURE), expected());
     assert_eq!(packets.len(), 385);
-    for program in programs() {
+    for program in variants(SOURCE) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let running = Running::start(&program.build(folder.path()));
-        running.send(&packets);
+        let running = start(&program.build(folder.path()));
+        running.send(0, &packets);
         let (status, stdout, stderr) = running.end();
         let said = format!("{}\n{}", stdout.join("\n"), stderr.join("\n"));
         assert_eq!(status.code(), Some(0), "{said}");
@@ -194,16 +84,16 @@ fn receives_every_byte_until_the_stop_packet() {
 
 #[test]
 fn a_signal_ends_it_in_order() {
-    let (packets, expected) = (payloads(), expected());
+    let (packets, expected) = (payloads(CAPTURE), expected());
     // Into the third chunk, so that the first is ready.
     let begun = packets.iter().position(|packet| {
         immediate(packet, ITEM).is_some_and(|timestamp| timestamp / STEP == 2 * HEAPS_PER_CHUNK + 1)
     });
     let begun = begun.expect("there are more chunks");
-    for (program, signal) in programs().into_iter().zip([libc::SIGINT, libc::SIGTERM, libc::SIGINT]) {
+    for (program, signal) in variants(SOURCE).into_iter().zip([libc::SIGINT, libc::SIGTERM, libc::SIGINT]) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let running = Running::start(&program.build(folder.path()));
-        running.send(&packets[..begun]);
+        let running = start(&program.build(folder.path()));
+        running.send(0, &packets[..begun]);
         // It is in its main loop when it says this, ready for signals.
         let first = running.stdout.recv_timeout(PATIENCE).expect("a chunk");
         assert_eq!(first, expected[&0]);
