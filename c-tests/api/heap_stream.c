@@ -101,6 +101,8 @@ static void overflow(int32_t policy, uint64_t first)
 struct counting {
     int heaps, freed;
     size_t stat;
+    aq_thread_pool *pool;
+    aq_recv_stream *stream;
 };
 
 static void heap_ready(aq_heap *heap, uint64_t *batch_stats, void *user)
@@ -109,6 +111,10 @@ static void heap_ready(aq_heap *heap, uint64_t *batch_stats, void *user)
     CHECK(heap_is(heap, (uint64_t)c->heaps, 50));
     c->heaps++;
     batch_stats[c->stat] += 3;
+    /* what would wait for this very function */
+    CHECK_ERROR(aq_recv_stream_stop(c->stream), AQ_E_STATE, "own worker thread");
+    CHECK_ERROR(aq_recv_stream_free(c->stream), AQ_E_STATE, "own worker thread");
+    CHECK_ERROR(aq_thread_pool_stop(c->pool), AQ_E_STATE, "own callbacks");
     CHECK_OK(aq_heap_free(heap));
 }
 
@@ -128,11 +134,15 @@ static void callback(void)
     for (uint64_t cnt = 0; cnt < 6; cnt++)
         spead_heap(&p, cnt, 50, 25);
     heaps_init(&r);
+    r.config.explicit_start = 1; /* the callback is to know its stream */
     CHECK_OK(aq_recv_stream_config_add_stat(&r.config, "thrice", AQ_STAT_COUNTER, &c.stat));
     CHECK_OK(aq_thread_pool_new(1, NULL, 0, &r.pool));
     CHECK_OK(aq_recv_stream_new_callback(r.pool, &r.config, NULL, heap_ready, &c, count_free, &r.stream));
     CHECK_ERROR(aq_recv_stream_ring_size(r.stream, &n), AQ_E_STATE, "no ring of heaps");
+    c.pool = r.pool;
+    c.stream = r.stream;
     heaps_feed(&r, &p);
+    CHECK_OK(aq_recv_stream_start(r.stream));
     do
         CHECK_OK(aq_recv_stream_end_reason(r.stream, &r.reason, NULL, NULL, 0));
     while (r.reason == AQ_END_RUNNING);
