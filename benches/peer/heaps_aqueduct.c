@@ -29,6 +29,17 @@ static struct seen consume(aq_recv_stream *stream, int add_up)
     return s;
 }
 
+/* All packets of the input, of which each has packet_size bytes, in a queue that has ended. */
+static aq_inproc_queue *filled_queue(const uint8_t *data, size_t size, size_t packet_size)
+{
+    aq_inproc_queue *queue;
+    CHECK(aq_inproc_queue_new(0, &queue));
+    for (size_t at = 0; at < size; at += packet_size)
+        CHECK(aq_inproc_queue_add_packet(queue, data + at, packet_size < size - at ? packet_size : size - at, 0));
+    CHECK(aq_inproc_queue_stop(queue));
+    return queue;
+}
+
 int main(int argc, char **argv)
 {
     n_args = argc;
@@ -46,6 +57,7 @@ int main(int argc, char **argv)
     aq_ring_config_init(&r, sizeof r);
     r.heaps = number("ring", NULL);
     void *data = load(text("file", NULL), &size);
+    int inproc = strcmp(text("mode", "buffer"), "inproc") == 0;
 
     printf("{\"who\": \"aqueduct %s\", ", aq_version());
     unsigned long long packets = 0, heaps = 0;
@@ -54,7 +66,13 @@ int main(int argc, char **argv)
         aq_recv_stream *stream;
         aq_recv_stats st;
         CHECK(aq_recv_stream_new(pool, &c, &r, &stream));
-        CHECK(aq_recv_stream_add_buffer_reader(stream, data, size, NULL, NULL));
+        if (inproc) {
+            aq_inproc_queue *queue = filled_queue(data, size, number("packet", NULL));
+            CHECK(aq_recv_stream_add_inproc_reader(stream, queue));
+            aq_inproc_queue_free(queue);
+        } else {
+            CHECK(aq_recv_stream_add_buffer_reader(stream, data, size, NULL, NULL));
+        }
         struct cpu c0 = cpu();
         double w0 = workers_cpu(), t0 = now();
         CHECK(aq_recv_stream_start(stream));

@@ -3,9 +3,9 @@
 
     heaps_spead2.py key=value...    the same keys as heaps_aqueduct.c:
 
-file=PATH  max_heaps=N  ring=HEAPS  passes=N  core=N  memcpy=std|nontemporal (std is the default of both)
+file=PATH  mode=buffer|inproc  packet=BYTES  max_heaps=N  ring=HEAPS  passes=N  core=N  memcpy=std|nontemporal (std is the default of both)
 
-Packets come from memory. One warm-up pass, which also adds up the payloads, then `passes` timed ones. A pass is a stream of its own over the
+Packets come from memory, or (inproc) from an in-process queue, in which all of them, each of so many bytes, are before the time starts. One warm-up pass, which also adds up the payloads, then `passes` timed ones. A pass is a stream of its own over the
 same input; timed from start() until the last heap has been taken. The consumer takes each heap and drops it, nothing else. "worker" is the CPU
 time of the thread pool's thread alone: what the receiver costs, without its consumer (here: Python).
 """
@@ -60,7 +60,14 @@ def consume(stream):
 out = {"who": "spead2 " + spead2.__version__, "packets": 0, "heaps": 0, "user": 0.0, "sys": 0.0, "worker": 0.0, "pass_seconds": []}
 for i in range(int(arg.get("passes", 1)) + 1):
     stream = spead2.recv.Stream(pool, config, ring_config)
-    stream.add_buffer_reader(view)
+    if arg.get("mode") == "inproc":
+        queue, packet = spead2.InprocQueue(), int(arg["packet"])
+        for at in range(0, size, packet):
+            queue.add_packet(view[at:at + packet])
+        queue.stop()
+        stream.add_inproc_reader(queue)
+    else:
+        stream.add_buffer_reader(view)
     c0, w0, t0 = cpu(), worker_cpu(), time.monotonic()
     stream.start()
     if i == 0:

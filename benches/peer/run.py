@@ -32,6 +32,8 @@ SCENARIOS = [
          ring=1024, passes=4, peer_memcpy="std", our_memcpy="std"),
     dict(name="heaps/buffer/64KiB/heaps", unit="heaps/s", goal=1.2, program="heaps", mode="buffer", heap=65536, payload=1472 - 56, total=512 * MIB,
          ring=16, passes=4, peer_memcpy="std", our_memcpy="std"),
+    dict(name="heaps/inproc/64KiB/packets", unit="packets/s", goal=4.0, program="heaps", mode="inproc", heap=65536, payload=1024, total=128 * MIB,
+         ring=16, passes=4, peer_memcpy="std", our_memcpy="std"),
     dict(name="chunk/tcp/64KiB/1MiB/cpu", unit="CPU s/GB", goal=1.43, mode="tcp", heap=MIB, packet=65536, heaps=1900, rate=4e9, chunk=16 * MIB,
          max_chunks=2, passes=1, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
     dict(name="chunk/tcp/8972/1MiB/cpu", unit="CPU s/GB", goal=1.43, mode="tcp", heap=MIB, packet=8972, heaps=1900, rate=4e9, chunk=16 * MIB,
@@ -106,7 +108,7 @@ class Bench:
     def receiver(self, side, s, extra):
         if s.get("program") == "heaps":
             command = [self.at("heaps_aqueduct")] if side == "ours" else [self.python, os.path.join(HERE, "heaps_spead2.py")]
-            keys = dict(max_heaps=4, ring=s["ring"])
+            keys = dict(max_heaps=4, ring=s["ring"], mode=s["mode"])
         else:
             command = [self.o.receiver or self.at("recv_aqueduct")] if side == "ours" else [self.python, os.path.join(HERE, "peer_spead2.py"), "place=" + self.at("place.so")]
             keys = dict(mode=s["mode"], heap=s["heap"], chunk=s["chunk"], max_heaps=4, max_chunks=s["max_chunks"], ring=8)
@@ -116,10 +118,11 @@ class Bench:
     def input(self, s):
         if s["mode"] in NETWORK:
             return None
-        name = f"{s['mode']}-{s['heap']}-{s['payload']}-{s['total'] // MIB}MiB"
+        mode = "pcap" if s["mode"] == "pcap" else "buffer"
+        name = f"{mode}-{s['heap']}-{s['payload']}-{s['total'] // MIB}MiB"
         path, note = self.at(name), self.at(name + ".json")
         if not os.path.exists(note) or os.path.getmtime(note) < os.path.getmtime(self.at("make_input")):
-            made = json_of([self.at("make_input"), s["mode"], path, str(s["heap"]), str(s["payload"]), str(s["total"])])
+            made = json_of([self.at("make_input"), mode, path, str(s["heap"]), str(s["payload"]), str(s["total"])])
             with open(note, "w") as f:
                 json.dump(made, f)
         with open(note) as f:
@@ -130,7 +133,10 @@ class Bench:
         if s["mode"] in NETWORK:
             return self.measure_network(side, s)
         path, made = self.input(s)
-        r = json_of(self.receiver(side, s, dict(file=path)))
+        extra = dict(file=path)
+        if s["mode"] == "inproc":  # every packet is of one size
+            extra["packet"] = os.path.getsize(path) // made["packets"]
+        r = json_of(self.receiver(side, s, extra))
         if r["present"] != made["heaps"] or r["packets"] != made["packets"] * s["passes"] or r["heaps"] != made["heaps"] * s["passes"]:
             fail(f"{s['name']}: {side} lost something: {r} of {made}")
         self.sums.setdefault(s["name"], r["sum"])
