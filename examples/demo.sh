@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job, shown: packets that spead2 once sent go through a UDP socket of this machine into a C program, and every
-# heap is checked against the SHA-256 of what was sent. Then the same with packets lost, repeated and out of order, and
-# from a file that breaks off, by the program `aqueduct`. `make demo` builds all that and runs this.
+# heap is checked against the SHA-256 of what was sent. Then the same with packets lost, repeated and out of order, items of
+# a stream that describes itself, and a file that breaks off, by the program `aqueduct`. `make demo` builds all that and runs this.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${AQUEDUCT_BUILD:-$PWD/build}
@@ -53,6 +53,17 @@ for damage in lossy reordered duplicated; do
     finish
     python3 examples/check_demo.py "$data/chunks_$damage.json" --json "$work/$damage.out"
 done
+
+echo
+echo "== a stream that describes itself, item by item, by a C program, examples/receive_heaps.c"
+"${CC:-cc}" -std=c11 -O2 -Wall -Wextra -Iinclude examples/receive_heaps.c -o "$work/receive_heaps" \
+    -L"$build/lib" -laqueduct -Wl,-rpath,"$build/lib"
+start "$work/items" "$work/receive_heaps" udp 127.0.0.1 0
+aqueduct replay "$data/items_48.pcap" "udp://$address" --rate 50M
+finish
+sed -n '1,11p;$p' "$work/items.out"
+aqueduct recv "pcap:$data/items_48.pcap" --json >"$work/items.json"
+python3 examples/check_demo.py "$data/items_48.json" --items "$work/items.json"
 
 echo
 echo "== a capture that breaks off: what is there is delivered, and the error says where"

@@ -133,3 +133,30 @@ fn captures_of_all_flavours_have_the_values_that_were_sent() {
         check_capture(name);
     }
 }
+
+/// When each frame of a classic capture in little endian was captured, in nanoseconds.
+fn times(name: &str) -> Vec<u64> {
+    let file = std::fs::read(data(name)).unwrap();
+    let number = |at: usize| u64::from(u32::from_le_bytes(file[at..at + 4].try_into().unwrap()));
+    let mut times = Vec::new();
+    let mut at = 24;
+    while at < file.len() {
+        times.push(number(at) * 1_000_000_000 + number(at + 4) * 1000);
+        at += 16 + number(at + 8) as usize;
+    }
+    times
+}
+
+#[test]
+fn heaps_of_a_capture_arrived_when_they_were_captured() {
+    let times = times("items_48.pcap");
+    let reader = PcapReader::open(&data("items_48.pcap"), None).unwrap();
+    let mut arrivals = Vec::new();
+    each_heap(Box::new(reader), 0, |heap, _, _| {
+        arrivals.extend([heap.first_arrival(), heap.last_arrival()].map(|at| at.unwrap().nanoseconds));
+    });
+    // All packets in order; the last one is the stop item.
+    assert_eq!((arrivals[0], arrivals[11]), (times[0], times[times.len() - 2]));
+    assert!(arrivals.iter().all(|at| times.contains(at)) && arrivals.is_sorted());
+    assert!(arrivals.chunks(2).all(|heap| heap[0] < heap[1]), "each heap has several packets");
+}

@@ -1687,7 +1687,7 @@ aq_status aq_recv_stream_add_buffer_reader(aq_recv_stream *stream, const void *d
  * as fast as the stream takes them.
  *
  * Frames that are not UDP, fragments of IP packets and frames cut short by the capture are counted (not_udp, fragment,
- * truncated). A broken file ends the reader with an error that names the record and its place.
+ * truncated). A packet's time of arrival, see aq_heap_arrival(), is that of the capture. A broken file ends the reader with an error that names the record and its place.
  *
  * @param stream the stream
  * @param path the file
@@ -2247,7 +2247,8 @@ aq_status aq_heap_items(const aq_heap *heap, aq_raw_item *items, size_t capacity
 aq_status aq_heap_find_item(const aq_heap *heap, uint64_t id, aq_raw_item *item);
 
 /**
- * When the heap's first and last packet arrived, in the order of arrival. Readers tell that if they are asked to.
+ * When the heap's first and last packet arrived, in the order of arrival. UDP and TCP readers tell that if they are asked to (`timestamps`),
+ * captures always, other readers never.
  *
  * @param heap the heap
  * @param first receives the time of the first; may be NULL

@@ -410,7 +410,8 @@ pub unsafe extern "C" fn aq_heap_find_item(
     unsafe { answer(heap, item, "item", value) }
 }
 
-/// When the heap's first and last packet arrived, in the order of arrival. Readers tell that if they are asked to.
+/// When the heap's first and last packet arrived, in the order of arrival. UDP and TCP readers tell that if they are asked to (`timestamps`),
+/// captures always, other readers never.
 ///
 /// @param heap the heap
 /// @param first receives the time of the first; may be NULL

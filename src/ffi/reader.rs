@@ -72,7 +72,7 @@ pub unsafe extern "C" fn aq_recv_stream_add_buffer_reader(
 /// as fast as the stream takes them.
 ///
 /// Frames that are not UDP, fragments of IP packets and frames cut short by the capture are counted (not_udp, fragment,
-/// truncated). A broken file ends the reader with an error that names the record and its place.
+/// truncated). A packet's time of arrival, see aq_heap_arrival(), is that of the capture. A broken file ends the reader with an error that names the record and its place.
 ///
 /// @param stream the stream
 /// @param path the file

@@ -2,11 +2,12 @@
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use super::pcap::{PcapFile, Skip};
 use super::{Leftover, Polled, Reader};
 use crate::error::Result;
-use crate::recv::sink::{Flow, PacketSink};
+use crate::recv::sink::{Arrival, Flow, PacketSink};
 use crate::recv::stats::Stat;
 
 /// Records read per poll, before other tasks get their turn.
@@ -15,16 +16,23 @@ const BATCH: usize = 256;
 /// Reads the UDP payloads of a capture file.
 pub struct PcapReader {
     file: PcapFile,
-    /// A payload that was not taken, while `is_held`. The file's own copy is gone once the next is read.
+    /// A payload that was not taken, and when it was captured, while `is_held`. The file's own copy is gone once the next is read.
     held: Vec<u8>,
+    held_arrival: Arrival,
     is_held: bool,
 }
 
 impl PcapReader {
     /// Opens a capture file; `filter` is in the language of tcpdump.
     pub fn open(path: &Path, filter: Option<&str>) -> Result<Self> {
-        Ok(Self { file: PcapFile::open(path, filter)?, held: Vec::new(), is_held: false })
+        let file = PcapFile::open(path, filter)?;
+        Ok(Self { file, held: Vec::new(), held_arrival: arrival(Duration::ZERO), is_held: false })
     }
+}
+
+/// The arrival of a frame that was captured so long after 1970.
+pub(super) fn arrival(time: Duration) -> Arrival {
+    Arrival { nanoseconds: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), hardware: false }
 }
 
 /// What a frame without a payload counts as.
@@ -43,6 +51,7 @@ impl Reader for PcapReader {
 
     fn poll(&mut self, sink: &mut dyn PacketSink) -> Polled {
         if self.is_held {
+            sink.arrival(Some(self.held_arrival));
             match sink.packet(&self.held) {
                 Flow::Taken => self.is_held = false,
                 Flow::Blocked | Flow::Ended => return Polled::Blocked,
@@ -52,17 +61,19 @@ impl Reader for PcapReader {
             if sink.ended() {
                 return Polled::Blocked;
             }
-            let payload = match self.file.next() {
-                Ok(Some(record)) => record.payload,
+            let (payload, time) = match self.file.next() {
+                Ok(Some(record)) => (record.payload, record.time),
                 Ok(None) => return Polled::Ended,
                 Err(error) => return Polled::Failed(error),
             };
             match payload {
                 Ok(payload) => {
+                    let arrival = arrival(time);
+                    sink.arrival(Some(arrival));
                     if sink.packet(payload) != Flow::Taken {
                         self.held.clear();
                         self.held.extend_from_slice(payload);
-                        self.is_held = true;
+                        (self.held_arrival, self.is_held) = (arrival, true);
                         return Polled::Blocked;
                     }
                 }

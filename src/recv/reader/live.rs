@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ::pcap::{Active, Capture, Direction, Precision};
 
-use super::capture::reason;
-use super::pcap::{LinkType, link};
+use super::capture::{arrival, reason};
+use super::pcap::{self, LinkType, link};
 use super::{Leftover, Polled, Reader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::recv::sink::{Arrival, Flow, PacketSink};
@@ -102,7 +102,7 @@ impl PcapLiveReader {
             })?;
         }
         let capture = capture.setnonblock().map_err(fail)?;
-        let held_arrival = Arrival { nanoseconds: 0, hardware: false };
+        let held_arrival = arrival(Duration::ZERO);
         Ok(Self { capture, device, link, held: Vec::new(), held_arrival, is_held: false, drops: 0 })
     }
 
@@ -112,13 +112,6 @@ impl PcapLiveReader {
         let now = stats.dropped.wrapping_add(stats.if_dropped);
         u64::from(now.wrapping_sub(std::mem::replace(&mut self.drops, now)))
     }
-}
-
-fn arrival(header: &::pcap::PacketHeader) -> Arrival {
-    // The capture was opened for nanoseconds: that is what the microseconds are.
-    let seconds = Duration::from_secs(u64::try_from(header.ts.tv_sec).unwrap_or(0));
-    let time = seconds.saturating_add(Duration::from_nanos(u64::try_from(header.ts.tv_usec).unwrap_or(0)));
-    Arrival { nanoseconds: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), hardware: false }
 }
 
 impl Reader for PcapLiveReader {
@@ -150,7 +143,7 @@ impl Reader for PcapLiveReader {
             };
             match link::udp_payload(self.link, packet.data, packet.header.len) {
                 Ok(payload) => {
-                    let arrival = arrival(packet.header);
+                    let arrival = arrival(pcap::time(packet.header));
                     sink.arrival(Some(arrival));
                     if sink.packet(payload) != Flow::Taken {
                         self.held.clear();

@@ -153,16 +153,17 @@ impl PcapFile {
                     frame.clear();
                     frame.extend_from_slice(packet.data);
                     let payload = link::udp_payload(*link, frame, packet.header.len);
-                    // The file was opened for nanoseconds: that is what the microseconds are.
-                    let time = Duration::from_secs(u64::try_from(packet.header.ts.tv_sec).unwrap_or(0))
-                        .saturating_add(Duration::from_nanos(
-                            u64::try_from(packet.header.ts.tv_usec).unwrap_or(0),
-                        ));
-                    return Ok(Some(Record { payload, time, index: *index }));
+                    return Ok(Some(Record { payload, time: time(packet.header), index: *index }));
                 }
             },
         }
     }
+}
+
+/// When a packet was captured, by a libpcap that was opened for nanoseconds: that is what the microseconds are.
+pub(super) fn time(header: &::pcap::PacketHeader) -> Duration {
+    let nanoseconds = Duration::from_nanos(u64::try_from(header.ts.tv_usec).unwrap_or(0));
+    Duration::from_secs(u64::try_from(header.ts.tv_sec).unwrap_or(0)).saturating_add(nanoseconds)
 }
 
 /// Fills `bytes` unless the file ends before; tells how much it read.
