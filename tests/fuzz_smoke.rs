@@ -6,25 +6,11 @@
 mod bodies;
 #[path = "data/mod.rs"]
 mod data;
+#[path = "support/rng.rs"]
+mod rng;
 
 use aqueduct::recv::reader::pcap::link::udp_payload;
-
-/// SplitMix64: small, good enough, the same everywhere.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
+use rng::Rng;
 
 /// Damages `bytes`: mostly near the front, where the headers are.
 fn mutate(rng: &mut Rng, bytes: &mut Vec<u8>) {

@@ -20,29 +20,13 @@ use aqueduct::ring::Wait;
 use aqueduct::runtime::ThreadPool;
 use aqueduct::spead::group::{GroupLimits, ItemGroup};
 use support::rig::resident;
+use support::rng::Rng;
 use support::wire::{Wire, pattern};
 
 const MIB: usize = 1 << 20;
 
 fn packets() -> u64 {
     std::env::var("AQ_FUZZ_PACKETS").map_or(100_000, |n| n.parse().unwrap())
-}
-
-/// SplitMix64.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
 }
 
 /// Packets of heaps that follow each other, with items and descriptors, most of them damaged in some way.
@@ -65,13 +49,13 @@ impl Source {
     fn make(&mut self) {
         let rng = &mut self.rng;
         if rng.below(4) == 0 {
-            let real = &self.real[rng.below(self.real.len() as u64) as usize];
+            let real = &self.real[rng.below(self.real.len())];
             self.next.clone_from(real);
         } else {
-            self.cnt += rng.below(2);
+            self.cnt += rng.next() % 2;
             let cnt =
-                if rng.below(50) == 0 { rng.next() >> 24 } else { self.cnt - rng.below(4).min(self.cnt) };
-            let (length, part) = (1 + rng.below(600), rng.below(4));
+                if rng.below(50) == 0 { rng.next() >> 24 } else { self.cnt - (rng.next() % 4).min(self.cnt) };
+            let (length, part) = (1 + rng.next() % 600, rng.next() % 4);
             let offset = part * (length / 4);
             let size = if part == 3 { length - offset } else { length / 4 };
             let mut packet = Wire::part(cnt, length, offset, vec![cnt as u8; size as usize]);
@@ -82,24 +66,24 @@ impl Source {
                 packet = Wire::whole(cnt, pattern(cnt, length as usize));
             }
             for _ in 0..rng.below(4) {
-                packet = packet.item(rng.below(2) == 0, 7 + rng.below(0x4000), rng.below(length + 1));
+                packet = packet.item(rng.below(2) == 0, 7 + rng.next() % 0x4000, rng.next() % (length + 1));
             }
             self.next = packet.encode();
         }
         for _ in 0..rng.below(4) {
-            let headers = self.next.len().min(96) as u64;
+            let headers = self.next.len().min(96);
             if headers == 0 {
                 break;
             }
-            let range = if rng.below(3) == 0 { self.next.len() as u64 } else { headers };
-            let at = rng.below(range) as usize;
+            let range = if rng.below(3) == 0 { self.next.len() } else { headers };
+            let at = rng.below(range);
             if self.framed && at < 8 {
                 continue;
             }
             match rng.below(5) {
                 0 => self.next[at] ^= 1 << rng.below(8),
                 1 => self.next[at] = rng.next() as u8,
-                2 => self.next[at] = [0, 1, 0x7f, 0x80, 0xff][rng.below(5) as usize],
+                2 => self.next[at] = [0, 1, 0x7f, 0x80, 0xff][rng.below(5)],
                 3 if !self.framed => self.next.truncate(at),
                 _ => self.next[at] = self.next[at].wrapping_add(1),
             }

@@ -4,6 +4,7 @@
 pub mod lines;
 pub mod network;
 pub mod rig;
+pub mod rng;
 pub mod wire;
 
 use std::collections::BTreeMap;

@@ -4,10 +4,11 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use super::held::Held;
 use super::pcap::{PcapFile, Skip};
 use super::{Leftover, Polled, Reader};
 use crate::error::Result;
-use crate::recv::sink::{Arrival, Flow, PacketSink};
+use crate::recv::sink::{Arrival, PacketSink};
 use crate::recv::stats::Stat;
 
 /// Records read per poll, before other tasks get their turn.
@@ -16,17 +17,13 @@ const BATCH: usize = 256;
 /// Reads the UDP payloads of a capture file.
 pub struct PcapReader {
     file: PcapFile,
-    /// A payload that was not taken, and when it was captured, while `is_held`. The file's own copy is gone once the next is read.
-    held: Vec<u8>,
-    held_arrival: Arrival,
-    is_held: bool,
+    held: Held,
 }
 
 impl PcapReader {
     /// Opens a capture file; `filter` is in the language of tcpdump.
     pub fn open(path: &Path, filter: Option<&str>) -> Result<Self> {
-        let file = PcapFile::open(path, filter)?;
-        Ok(Self { file, held: Vec::new(), held_arrival: arrival(Duration::ZERO), is_held: false })
+        Ok(Self { file: PcapFile::open(path, filter)?, held: Held::default() })
     }
 }
 
@@ -50,12 +47,8 @@ impl Reader for PcapReader {
     }
 
     fn poll(&mut self, sink: &mut dyn PacketSink) -> Polled {
-        if self.is_held {
-            sink.arrival(Some(self.held_arrival));
-            match sink.packet(&self.held) {
-                Flow::Taken => self.is_held = false,
-                Flow::Blocked | Flow::Ended => return Polled::Blocked,
-            }
+        if !self.held.offer_again(sink) {
+            return Polled::Blocked;
         }
         for _ in 0..BATCH {
             if sink.ended() {
@@ -68,12 +61,7 @@ impl Reader for PcapReader {
             };
             match payload {
                 Ok(payload) => {
-                    let arrival = arrival(time);
-                    sink.arrival(Some(arrival));
-                    if sink.packet(payload) != Flow::Taken {
-                        self.held.clear();
-                        self.held.extend_from_slice(payload);
-                        (self.held_arrival, self.is_held) = (arrival, true);
+                    if !self.held.offer(payload, arrival(time), sink) {
                         return Polled::Blocked;
                     }
                 }
@@ -84,6 +72,6 @@ impl Reader for PcapReader {
     }
 
     fn leftover(&mut self) -> Leftover {
-        Leftover { packets: std::mem::take(&mut self.is_held).into(), kernel_drops: 0 }
+        Leftover { packets: self.held.forget().into(), kernel_drops: 0 }
     }
 }

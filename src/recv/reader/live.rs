@@ -1,15 +1,15 @@
 //! Packets captured on a network interface, through libpcap.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
 use ::pcap::{Active, Capture, Direction, Precision};
 
 use super::capture::{arrival, reason};
+use super::held::Held;
 use super::pcap::{self, LinkType, link};
 use super::{Leftover, Polled, Reader};
 use crate::error::{Error, ErrorKind, Result};
-use crate::recv::sink::{Arrival, Flow, PacketSink};
+use crate::recv::sink::PacketSink;
 use crate::recv::stats::Stat;
 
 /// Frames looked at per poll, before other tasks get their turn.
@@ -56,10 +56,7 @@ pub struct PcapLiveReader {
     capture: Capture<Active>,
     device: String,
     link: LinkType,
-    /// A payload that was not taken, while `is_held`, and when it came. The kernel's copy is gone once the next is read.
-    held: Vec<u8>,
-    held_arrival: Arrival,
-    is_held: bool,
+    held: Held,
     /// libpcap's count of frames that found no space in the ring, as last reported, modulo 2^32.
     drops: u32,
 }
@@ -102,8 +99,7 @@ impl PcapLiveReader {
             })?;
         }
         let capture = capture.setnonblock().map_err(fail)?;
-        let held_arrival = arrival(Duration::ZERO);
-        Ok(Self { capture, device, link, held: Vec::new(), held_arrival, is_held: false, drops: 0 })
+        Ok(Self { capture, device, link, held: Held::default(), drops: 0 })
     }
 
     /// What the kernel had to drop since the last call.
@@ -120,12 +116,8 @@ impl Reader for PcapLiveReader {
     }
 
     fn poll(&mut self, sink: &mut dyn PacketSink) -> Polled {
-        if self.is_held {
-            sink.arrival(Some(self.held_arrival));
-            match sink.packet(&self.held) {
-                Flow::Taken => self.is_held = false,
-                Flow::Blocked | Flow::Ended => return Polled::Blocked,
-            }
+        if !self.held.offer_again(sink) {
+            return Polled::Blocked;
         }
         let drops = self.new_drops();
         sink.note(Stat::KernelDrops, drops);
@@ -143,12 +135,7 @@ impl Reader for PcapLiveReader {
             };
             match link::udp_payload(self.link, packet.data, packet.header.len) {
                 Ok(payload) => {
-                    let arrival = arrival(pcap::time(packet.header));
-                    sink.arrival(Some(arrival));
-                    if sink.packet(payload) != Flow::Taken {
-                        self.held.clear();
-                        self.held.extend_from_slice(payload);
-                        (self.held_arrival, self.is_held) = (arrival, true);
+                    if !self.held.offer(payload, arrival(pcap::time(packet.header)), sink) {
                         return Polled::Blocked;
                     }
                 }
@@ -159,7 +146,7 @@ impl Reader for PcapLiveReader {
     }
 
     fn leftover(&mut self) -> Leftover {
-        let mut packets = u64::from(std::mem::take(&mut self.is_held));
+        let mut packets = u64::from(self.held.forget());
         // What is in the ring; no more than fits into any, for frames may come on and on.
         for _ in 0..MAX_LEFTOVER {
             if self.capture.next_packet().is_err() {

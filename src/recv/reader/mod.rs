@@ -3,6 +3,8 @@
 mod buffer;
 #[cfg(feature = "pcap")]
 mod capture;
+#[cfg(feature = "pcap")]
+mod held;
 mod inproc;
 #[cfg(feature = "pcap")]
 mod live;
