@@ -92,7 +92,26 @@ struct Shared {
     base: Arc<dyn Allocator>,
     state: Mutex<State>,
     warn_on_empty: AtomicBool,
-    log: Mutex<[Limited; 2]>,
+    empty: Warnings,
+    refill_failed: Warnings,
+}
+
+/// Limited warnings of several threads. Whoever has something to say takes them out, so that nothing is locked while the program's log
+/// function runs, which may come back here; what others have to say meanwhile goes unsaid.
+struct Warnings(Mutex<Option<Limited>>);
+
+impl Warnings {
+    fn new(what: &'static str) -> Self {
+        Self(Mutex::new(Some(Limited::new(what))))
+    }
+
+    fn note(&self, detail: impl FnOnce() -> String) {
+        let taken = self.0.lock().take();
+        if let Some(mut limited) = taken {
+            limited.note(detail);
+            *self.0.lock() = Some(limited);
+        }
+    }
 }
 
 struct State {
@@ -115,10 +134,8 @@ impl MemoryPool {
             base,
             state: Mutex::new(State { free, stats: PoolStats::default() }),
             warn_on_empty: AtomicBool::new(config.warn_on_empty),
-            log: Mutex::new([
-                Limited::new("memory pool: empty when a buffer was wanted"),
-                Limited::new("memory pool: refill failed"),
-            ]),
+            empty: Warnings::new("memory pool: empty when a buffer was wanted"),
+            refill_failed: Warnings::new("memory pool: refill failed"),
         });
         let threads = threads.filter(|_| config.low_water > 0).cloned();
         let refill = match &threads {
@@ -190,7 +207,7 @@ impl Shared {
     /// A buffer for somebody who found the pool empty.
     fn allocate_new(&self, packet: Option<&[u8]>) -> Result<Buffer> {
         if self.warn_on_empty.load(Ordering::Relaxed) {
-            self.note(0, || format!("{} bytes come from the base allocator", self.config.upper));
+            self.empty.note(|| format!("{} bytes come from the base allocator", self.config.upper));
         }
         let buffer = self.base.allocate(self.config.upper, packet);
         let mut state = self.state.lock();
@@ -199,13 +216,6 @@ impl Shared {
             Err(_) => state.stats.failed += 1,
         }
         buffer
-    }
-
-    /// Logs, but neither waits for another thread's line nor for our own, should the log's function come here.
-    fn note(&self, event: usize, detail: impl FnOnce() -> String) {
-        if let Some(mut log) = self.log.try_lock() {
-            log[event].note(detail);
-        }
     }
 
     /// The first `size` bytes of a buffer, which comes back when they are released.
@@ -261,7 +271,7 @@ impl Task for Refill {
             }
             Err(error) => {
                 shared.state.lock().stats.failed += 1;
-                shared.note(1, || error.to_string());
+                shared.refill_failed.note(|| error.to_string());
                 // The next allocation tries again.
                 Progress::Wait
             }
