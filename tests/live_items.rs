@@ -122,10 +122,10 @@ fn transfer(python: &str, reader: Box<dyn Reader>, arguments: &[&str]) -> Receiv
 }
 
 /// Each heap's first packet came no later than its last, none before the test, none after now.
-fn check_arrivals(received: &Received, since: SystemTime) {
+fn check_arrivals(arrivals: &[[Option<u64>; 2]], since: SystemTime) {
     let nanoseconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
     let mut before = nanoseconds(since);
-    for arrivals in &received.arrivals {
+    for arrivals in arrivals {
         let [Some(first), Some(last)] = *arrivals else { panic!("{arrivals:?}") };
         assert!(before <= first && first <= last, "{before} {first} {last}");
         before = first;
@@ -143,13 +143,28 @@ fn items_over_udp_and_tcp_with_times_of_arrival() {
     let udp = udp.unwrap();
     let port = udp.port().to_string();
     let received = transfer(&python, Box::new(udp), &["udp", "127.0.0.1", &port]);
-    check_arrivals(&received, since);
+    check_arrivals(&received.arrivals, since);
     let tcp =
         TcpReader::new(TcpConfig { host: host(), timestamps: Timestamps::Software, ..TcpConfig::default() });
     let tcp = tcp.unwrap();
     let port = tcp.port().to_string();
     let received = transfer(&python, Box::new(tcp), &["tcp", "127.0.0.1", &port]);
-    check_arrivals(&received, since);
+    check_arrivals(&received.arrivals, since);
+}
+
+/// The kernel has taken no time of what came before it was asked to.
+#[test]
+fn what_came_before_its_reader_arrived_when_it_was_read() {
+    let since = SystemTime::now();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    send_heap("127.0.0.1", ("127.0.0.1", socket.local_addr().unwrap().port()), 1);
+    let timestamps = Timestamps::Software;
+    let config = UdpConfig { socket: Some(socket.into()), timestamps, ..UdpConfig::default() };
+    let stream = stream(0);
+    assert!(stream.stream().add_reader(Box::new(UdpReader::new(config).unwrap())).unwrap());
+    let heap = stream.get(Wait::Forever).unwrap();
+    let arrivals = [heap.first_arrival(), heap.last_arrival()].map(|time| Some(time?.nanoseconds));
+    check_arrivals(&[arrivals], since);
 }
 
 #[test]
@@ -202,7 +217,7 @@ fn items_captured_on_an_interface() {
         let reader =
             PcapLiveReader::new(PcapLiveConfig { device: "lo".into(), filter, ..PcapLiveConfig::default() });
         let received = transfer(&python, Box::new(reader.unwrap()), &["udp", "127.0.0.1", &port]);
-        check_arrivals(&received, since);
+        check_arrivals(&received.arrivals, since);
     });
 }
 

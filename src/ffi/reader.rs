@@ -113,7 +113,8 @@ fn pcap_reader(_: &std::path::Path, _: Option<&str>) -> Result<Box<dyn Reader>> 
 
 /// The time of arrival is not taken.
 pub const AQ_TIMESTAMPS_NONE: i32 = 0;
-/// The kernel takes the time (SO_TIMESTAMPING).
+/// The kernel takes the time (SO_TIMESTAMPING). It begins to do so up to some milliseconds after the first socket of the host has asked
+/// for it; packets that come in between have the time at which they are read.
 pub const AQ_TIMESTAMPS_SOFTWARE: i32 = 1;
 /// The network card takes the time if it is set up to do so (hwstamp_ctl), else the kernel; aq_arrival tells which.
 pub const AQ_TIMESTAMPS_HARDWARE: i32 = 2;

@@ -139,7 +139,9 @@ impl MemoryPool {
         });
         let threads = threads.filter(|_| config.low_water > 0).cloned();
         let refill = match &threads {
-            Some(threads) => Some(threads.spawn(Box::new(Refill(Arc::downgrade(&shared))))?),
+            Some(threads) => {
+                Some(threads.spawn(Box::new(Refill { shared: Arc::downgrade(&shared), filling: false }))?)
+            }
             None => None,
         };
         Ok(Self { shared, refill, _threads: threads })
@@ -245,18 +247,26 @@ impl Shared {
         }
     }
 
-    fn is_refilled(&self) -> bool {
-        self.state.lock().free.len() >= self.config.initial
+    /// Whether there are fewer unused buffers than that.
+    fn has_fewer_than(&self, count: usize) -> bool {
+        self.state.lock().free.len() < count
     }
 }
 
-/// Fills the pool up to `initial` whenever it is woken, one buffer at a time.
-struct Refill(Weak<Shared>);
+/// Fills the pool up to `initial`, one buffer at a time, when it is run while fewer than `low_water` are left.
+struct Refill {
+    shared: Weak<Shared>,
+    /// In the middle of it.
+    filling: bool,
+}
 
 impl Task for Refill {
     fn run(&mut self, context: &mut Context<'_>) -> Progress {
-        let Some(shared) = self.0.upgrade().filter(|_| !context.is_stopping()) else { return Progress::Done };
-        if shared.is_refilled() {
+        let shared = self.shared.upgrade().filter(|_| !context.is_stopping());
+        let Some(shared) = shared else { return Progress::Done };
+        let PoolConfig { initial, low_water, .. } = shared.config;
+        self.filling = shared.has_fewer_than(if self.filling { initial } else { low_water });
+        if !self.filling {
             return Progress::Wait;
         }
         match shared.base.allocate(shared.config.upper, None) {
@@ -273,6 +283,7 @@ impl Task for Refill {
                 shared.state.lock().stats.failed += 1;
                 shared.refill_failed.note(|| error.to_string());
                 // The next allocation tries again.
+                self.filling = false;
                 Progress::Wait
             }
         }

@@ -221,6 +221,16 @@ impl Batch {
         self.headers[..self.filled].iter().map(|header| header.msg_len as usize).sum()
     }
 
+    /// When the `index`-th message of the last [`receive`](Self::receive) arrived: where it has no time, that of the next one
+    /// which has, as it came no later.
+    ///
+    /// # Panics
+    /// As [`message`](Self::message).
+    pub fn arrival(&self, index: usize) -> Option<Timestamp> {
+        let first = self.message(index).arrival;
+        first.or_else(|| (index + 1..self.filled).find_map(|later| self.message(later).arrival))
+    }
+
     /// The `index`-th message of the last [`receive`](Self::receive).
     ///
     /// # Panics
@@ -297,6 +307,29 @@ mod tests {
         assert!(message.truncated);
         assert_eq!(message.data, b"longer t");
         assert_eq!(batch.receive(receiver.as_fd()).unwrap(), 0);
+    }
+
+    /// Whether or not another test has made the kernel take times already.
+    #[test]
+    fn a_message_without_a_time_has_that_of_the_next() {
+        let [early, late] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sender.send_to(b"1", early.local_addr().unwrap()).unwrap();
+        for socket in [&early, &late] {
+            enable_timestamps(socket.as_fd(), false).unwrap();
+        }
+        let mut batch = Batch::new(2, 8, false, false).unwrap();
+        loop {
+            sender.send_to(b"is it on?", late.local_addr().unwrap()).unwrap();
+            assert_eq!(batch.receive(late.as_fd()).unwrap(), 1);
+            if batch.arrival(0).is_some() {
+                break;
+            }
+        }
+        sender.send_to(b"2", early.local_addr().unwrap()).unwrap();
+        assert_eq!(batch.receive(early.as_fd()).unwrap(), 2);
+        let [first, second] = [0, 1].map(|i| batch.arrival(i).unwrap().nanoseconds);
+        assert!(first <= second, "{first} {second}");
     }
 
     #[test]

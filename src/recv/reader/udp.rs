@@ -45,9 +45,10 @@ impl Timestamps {
     }
 }
 
-/// The arrival that a kernel's timestamp tells.
-pub(super) fn arrival(timestamp: udp::Timestamp) -> Arrival {
-    Arrival { nanoseconds: timestamp.nanoseconds, hardware: timestamp.hardware }
+/// The arrival that a kernel's timestamp tells. Linux begins to take times a moment after the first socket of the host has asked
+/// for them (it patches its code, on a thread of its own), so that what comes in this moment has none: then it is when we went to read it.
+pub(super) fn arrival(timestamp: Option<udp::Timestamp>, reading: Arrival) -> Arrival {
+    timestamp.map_or(reading, |time| Arrival { nanoseconds: time.nanoseconds, hardware: time.hardware })
 }
 
 /// Where and how to receive datagrams.
@@ -122,8 +123,8 @@ pub struct UdpReader {
     /// The kernel's drop counter as last reported, modulo 2^32; `None` where the kernel has no such counter.
     drops: Option<u32>,
     source_filter: Option<SourceFilter>,
-    /// The time of arrival is taken.
-    timed: bool,
+    /// Where the time of arrival is taken: when the batch was read.
+    reading: Option<Arrival>,
 }
 
 fn resolve(host: &str, port: u16) -> Result<SocketAddr> {
@@ -278,7 +279,7 @@ impl UdpReader {
             offset: 0,
             drops,
             source_filter,
-            timed: timestamps != Timestamps::None,
+            reading: (timestamps != Timestamps::None).then(Arrival::now),
         })
     }
 
@@ -310,8 +311,8 @@ impl UdpReader {
                 sink.note(Stat::KernelDrops, now.wrapping_sub(before).into());
                 self.drops = Some(now);
             }
-            if self.timed {
-                sink.arrival(message.arrival.map(arrival));
+            if let Some(reading) = self.reading {
+                sink.arrival(Some(arrival(self.batch.arrival(self.message), reading)));
             }
             let is_foreign = match (&self.source_filter, message.sender) {
                 (Some(filter), Some(sender)) => !filter.accepts(sender),
@@ -348,6 +349,9 @@ impl Reader for UdpReader {
     fn poll(&mut self, sink: &mut dyn PacketSink) -> Polled {
         if !self.offer(sink) {
             return Polled::Blocked;
+        }
+        if let Some(reading) = &mut self.reading {
+            *reading = Arrival::now();
         }
         match self.batch.receive(self.socket.as_fd()) {
             Ok(received) => {

@@ -20,7 +20,7 @@ use super::intake::Intake;
 use crate::error::{Error, ErrorKind};
 use crate::recv::reader::Timestamps;
 use crate::recv::reader::udp::arrival;
-use crate::recv::sink::{Flow, Opening, PacketSink, Ticket};
+use crate::recv::sink::{Arrival, Flow, Opening, PacketSink, Ticket};
 use crate::recv::stats::Stat;
 use crate::spead::{Header, Malformed, Packet};
 use crate::sys::tcp::{self, Span};
@@ -172,14 +172,14 @@ impl Connection {
             }
             None => self.intake.space(need, ahead),
         };
-        let timed = self.rules.timestamps != Timestamps::None;
+        let reading = (self.rules.timestamps != Timestamps::None).then(Arrival::now);
         let mut time = None;
-        let wanted = timed.then_some(&mut time);
+        let wanted = reading.is_some().then_some(&mut time);
         // SAFETY: the room is the current packet's alone until the sink is called again, and the space is the intake's; so
         // they do not overlap either.
         let n = unsafe { tcp::read(self.socket.as_fd(), direct, space, wanted) }?;
-        if timed {
-            sink.arrival(time.map(arrival));
+        if let Some(reading) = reading {
+            sink.arrival(Some(arrival(time, reading)));
         }
         let placed = n.min(direct.len);
         if let Some(current) = &mut self.current {
