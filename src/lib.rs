@@ -13,6 +13,7 @@
 //! | [`spead`] | the SPEAD wire format: checked views, no I/O, no unsafe, depends on nothing |
 //! | [`recv`] | streams: readers feed packets, packets become heaps, every packet is counted |
 //! | [`chunk`] | chunks of many heaps, placed by a callback, handed over in rings |
+//! | [`event`] | event buffers, and the sinks that write what is in them to disk |
 //! | [`ffi`] | the C ABI: one file per section of the header |
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -20,6 +21,8 @@
 pub mod chunk;
 #[cfg(not(loom))]
 pub mod error;
+#[cfg(not(loom))]
+pub mod event;
 #[cfg(not(loom))]
 pub mod ffi;
 #[cfg(not(loom))]

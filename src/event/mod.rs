@@ -1,0 +1,4 @@
+//! Event buffers: packets of any size from those who read an instrument to files, by size or time.
+//!
+//! | file | what it is |
+//! |---|---|
