@@ -2,3 +2,6 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | [`frame`] | the framed file's format: file headers, records, their checks |
+
+pub mod frame;
