@@ -3,5 +3,12 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`frame`] | the framed file's format: file headers, records, their checks |
+//! | [`reader`] | reading framed files: what is good, what was lost, what is damaged |
+//! | `search`, `window` | the next good record after damage; a moving part of a file in memory |
+//! | [`raw`] | reading files of packets of one size back to back |
 
 pub mod frame;
+pub mod raw;
+pub mod reader;
+mod search;
+mod window;
