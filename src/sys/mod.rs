@@ -7,6 +7,8 @@ pub mod affinity;
 #[cfg(not(loom))]
 pub mod eventfd;
 #[cfg(not(loom))]
+pub mod file;
+#[cfg(not(loom))]
 pub mod interface;
 #[cfg(not(loom))]
 pub mod mmap;
