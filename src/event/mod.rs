@@ -2,3 +2,6 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | [`layout`] | packets of a fixed size: fields, types, byte order and constants; their values as text and CSV |
+
+pub mod layout;
