@@ -71,7 +71,8 @@ impl Batch {
 
     /// Packets and losses with numbers of at least `from`, in order.
     pub fn items(&self, from: u64) -> Items<'_> {
-        let behind = self.pieces.partition_point(|piece| piece.entries().last().is_none_or(|e| e.number < from));
+        let behind =
+            self.pieces.partition_point(|piece| piece.entries().last().is_none_or(|e| e.number < from));
         let entries = match self.pieces.get(behind) {
             Some(piece) => &piece.entries()[piece.below(from)..],
             None => &[],
@@ -122,4 +123,3 @@ impl<'a> Items<'a> {
         Some(Item::Lost(lost))
     }
 }
-

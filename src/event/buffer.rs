@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::config::Config;
-use super::segment::{Segment, SEGMENT_SIZE};
+use super::segment::{SEGMENT_SIZE, Segment};
 use super::stats::Stats;
 use super::store::{Slot, Store};
 use super::way_out::WayOut;
@@ -92,9 +92,6 @@ pub struct Reservation {
     slot: Slot,
 }
 
-// SAFETY: it is a name for memory that only its owner writes to.
-unsafe impl Send for Reservation {}
-
 impl Reservation {
     /// Its first byte; aligned for any C type.
     pub fn data(&self) -> *mut u8 {
@@ -171,7 +168,8 @@ impl EventBuffer {
 
     /// Puts a packet that consists of several parts.
     pub fn put_parts(&self, parts: &[&[u8]], wait: Wait) -> Result<(), PutError> {
-        let size = parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.len())).unwrap_or(usize::MAX);
+        let size =
+            parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.len())).unwrap_or(usize::MAX);
         if size >= LARGE {
             return self.put_large(parts, size, wait);
         }
@@ -458,7 +456,7 @@ impl EventBuffer {
         }
     }
 
-    fn is_almost_full(&self, state: &State) -> bool {
+    pub(super) fn is_almost_full(&self, state: &State) -> bool {
         state.flush_size > 0 && state.store.amount().packets >= state.flush_size
     }
 

@@ -73,7 +73,9 @@ impl Config {
         }
         if self.capacity_bytes > 0 && size as u64 > self.capacity_bytes {
             let capacity = self.capacity_bytes;
-            return Err(Error::invalid(format!("size must be at most capacity_bytes, {capacity} (got {size})")));
+            return Err(Error::invalid(format!(
+                "size must be at most capacity_bytes, {capacity} (got {size})"
+            )));
         }
         Ok(())
     }

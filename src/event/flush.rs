@@ -155,7 +155,10 @@ impl EventBuffer {
             None => Error::new(ErrorKind::NotFound, "event buffer: there is no primary sink"),
             Some(index) => {
                 let count = outlets.custom_count();
-                Error::new(ErrorKind::NotFound, format!("index must be below {count}, the number of sinks (got {index})"))
+                Error::new(
+                    ErrorKind::NotFound,
+                    format!("index must be below {count}, the number of sinks (got {index})"),
+                )
             }
         };
         sink.map(Attached::stats).ok_or_else(missing)

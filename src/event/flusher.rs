@@ -69,7 +69,7 @@ impl FlushedBuffer {
         self.buffer.state.lock().flusher = Control::default();
         let buffer = self.buffer.clone();
         let run = move || {
-            signal::block_all();
+            signal::leave_to_other_threads();
             run(&buffer);
         };
         let started = std::thread::Builder::new().name("aqueduct-flush".into()).spawn(run);
@@ -102,7 +102,8 @@ impl FlushedBuffer {
 
     fn refuse_inside(&self) -> Result<()> {
         if self.buffer.is_flushing_here() {
-            let reason = "event buffer: a function that is called by its flush cannot start or stop its flusher";
+            let reason =
+                "event buffer: a function that is called by its flush cannot start or stop its flusher";
             return Err(Error::state(reason));
         }
         Ok(())

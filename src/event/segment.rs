@@ -164,7 +164,9 @@ impl Piece {
         if middle == self.end {
             head.amount = self.amount;
         } else {
-            head.entries().iter().filter_map(Entry::range).for_each(|range| head.amount.add(range.len()));
+            let mut amount = Amount::default();
+            head.entries().iter().filter_map(Entry::range).for_each(|range| amount.add(range.len()));
+            head.amount = amount;
         }
         self.first = middle;
         self.amount -= head.amount;

@@ -88,11 +88,6 @@ impl Store {
         self.in_waiting
     }
 
-    /// The number of the next packet.
-    pub(super) fn next_number(&self) -> u64 {
-        self.next
-    }
-
     /// The number of the oldest packet, or of the next.
     pub(super) fn oldest_number(&self) -> u64 {
         let mut entries = self.flight.iter().chain(&self.waiting).flat_map(Piece::entries);
@@ -236,9 +231,10 @@ impl Store {
     fn pop_waiting(&mut self) -> Option<Entry> {
         let committed = self.committed();
         loop {
+            let is_last = self.waiting.len() == 1;
             let piece = self.waiting.front_mut()?;
             match piece.entries().first() {
-                None if self.waiting.len() == 1 => return None,
+                None if is_last => return None,
                 None => self.drop_front(),
                 Some(entry) if entry.number >= committed => return None,
                 Some(&entry) => {

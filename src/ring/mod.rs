@@ -6,7 +6,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `outcome.rs` | how long to wait, and why there was no put or get |
+//! | `outcome.rs`, `overflow.rs` | how long to wait, why there was no put or get, and what then |
 //! | `queue.rs` | the lock-free slots; all `unsafe` |
 //! | `event.rs` | those who wait for data or for space: sleepers, wakers, a descriptor |
 //! | `sync.rs` | atomics and locks, real or loom's |
@@ -20,6 +20,7 @@
 
 mod event;
 mod outcome;
+mod overflow;
 mod queue;
 mod sync;
 
@@ -49,6 +50,7 @@ use crossbeam_utils::CachePadded;
 use error::Error;
 use event::{Condition, Event};
 pub use outcome::{GetError, PutError, Wait};
+pub use overflow::Overflow;
 use queue::{Moved, NoGet, NoPut, Queue};
 use sync::{AtomicUsize, Mutex, Ordering};
 

@@ -59,7 +59,12 @@ impl<F: Format + 'static> FileSink<F> {
     }
 
     /// Writes what was gathered; `ahead` is then where the sink is.
-    fn write_out(&mut self, gather: &mut Gather<'_>, ahead: &mut Progress, progress: &mut Progress) -> Result<()> {
+    fn write_out(
+        &mut self,
+        gather: &mut Gather<'_>,
+        ahead: &mut Progress,
+        progress: &mut Progress,
+    ) -> Result<()> {
         if gather.bytes() > 0 {
             self.files.write(&mut gather.slices())?;
             ahead.bytes += gather.bytes();

@@ -94,7 +94,8 @@ impl Files {
         let (file, path) = self.create()?;
         let written = header(self).and_then(|header| {
             let slices = &mut [IoSlice::new(&header)];
-            file::write_all_at(file.as_fd(), slices, 0).map_err(|e| failed(&path, "writing the header", &e))?;
+            file::write_all_at(file.as_fd(), slices, 0)
+                .map_err(|e| failed(&path, "writing the header", &e))?;
             if self.config.durability != Durability::System {
                 file.sync_all().map_err(|e| failed(&path, "fsync", &e))?;
                 sync_folder(&path)?;
@@ -123,7 +124,11 @@ impl Files {
             match options.open(&path) {
                 Ok(file) => return Ok((file, path)),
                 // A file of another run. The first one is a mistake; later ones must not stop the data.
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && !is_first && self.name.is_pattern() => {
+                Err(e)
+                    if e.kind() == std::io::ErrorKind::AlreadyExists
+                        && !is_first
+                        && self.name.is_pattern() =>
+                {
                     log::warn!("event sink: {} exists already and is left alone", path.display());
                     self.number += 1;
                 }

@@ -132,7 +132,11 @@ impl LayoutText {
     }
 
     fn with(layout: Arc<PacketLayout>, separator: Option<String>) -> Self {
-        Self { layout, separator, misfits: Limited::new("event sink: packets that do not follow their layout") }
+        Self {
+            layout,
+            separator,
+            misfits: Limited::new("event sink: packets that do not follow their layout"),
+        }
     }
 }
 

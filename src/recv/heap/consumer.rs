@@ -7,19 +7,7 @@ use std::task::Waker;
 use super::Heap;
 use crate::recv::handler::Discard;
 use crate::recv::stats::{Batch, Stat};
-use crate::ring::{PutError, Ring, Wait};
-
-/// What a stream does with a heap when its ring is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Overflow {
-    /// It pauses its readers until there is space.
-    #[default]
-    Block,
-    /// It drops that heap.
-    DropNewest,
-    /// It drops the heap that has been in the ring the longest.
-    DropOldest,
-}
+use crate::ring::{Overflow, PutError, Ring, Wait};
 
 /// Takes finished heaps.
 pub(super) trait Consumer: Send {

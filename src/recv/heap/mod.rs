@@ -15,7 +15,8 @@ mod handler;
 mod spares;
 mod stream;
 
-pub use consumer::{HeapCallback, Overflow};
+pub use crate::ring::Overflow;
+pub use consumer::HeapCallback;
 pub use stream::{HeapCallbackStream, HeapRingStream, RingConfig};
 
 use std::any::Any;

@@ -5,11 +5,11 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::Heap;
-use super::consumer::{CallbackConsumer, HeapCallback, Overflow, RingConsumer};
+use super::consumer::{CallbackConsumer, HeapCallback, RingConsumer};
 use super::handler::HeapAssembly;
 use crate::error::{Error, Result};
 use crate::recv::{Stream, StreamConfig};
-use crate::ring::{GetError, Ring, Wait};
+use crate::ring::{GetError, Overflow, Ring, Wait};
 use crate::runtime::ThreadPool;
 
 /// How a stream hands out its heaps.
