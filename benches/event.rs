@@ -1,0 +1,196 @@
+//! Event buffers: one thread puts packets while another flushes them to files in memory, against what the memory bus and the kernel allow.
+//!
+//! `cargo bench --bench event` prints a table, with `-- --json` a JSON list. Each number is the median of runs that alternate between us
+//! and the peer. Files are made in `/dev/shm`, or where `AQ_BENCH_FOLDER` says, and deleted.
+
+use std::fs::{File, OpenOptions};
+use std::hint::black_box;
+use std::io::{IoSlice, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use aqueduct::event::sink::{self, FileConfig};
+use aqueduct::event::{Config, EventBuffer, FlushedBuffer, Kind};
+use aqueduct::ring::Wait;
+
+/// Measurements of each side, after one to warm up.
+const RUNS: usize = 5;
+/// Bytes of packets in a run.
+const BYTES: usize = 256 << 20;
+/// Packets between flushes.
+const FLUSH_SIZE: u64 = 32_768;
+
+/// One line of the result.
+struct Line {
+    name: String,
+    ours: f64,
+    peer: f64,
+    /// Above 1: better for us.
+    ratio: f64,
+    unit: &'static str,
+}
+
+fn main() {
+    let json = std::env::args().any(|argument| argument == "--json");
+    let mut lines = Vec::new();
+    let mut add = |name: String, (ours, peer): (f64, f64), unit| {
+        lines.push(Line { name, ours, peer, ratio: ours / peer, unit });
+    };
+    for size in [64, 1024] {
+        add(
+            format!("event/record/raw/{size}"),
+            compare(|| record(size, false), || plain_copy_and_write(size)),
+            "packets/s",
+        );
+        add(
+            format!("event/record/framed/{size}"),
+            compare(|| record(size, true), || record(size, false)),
+            "packets/s",
+        );
+        add(format!("event/flush/raw/{size}"), compare(|| flush(size, false), plain_write), "GB/s");
+        add(
+            format!("event/flush/framed/{size}"),
+            compare(|| flush(size, true), || flush(size, false)),
+            "GB/s",
+        );
+    }
+    if json { print_json(&lines) } else { print_table(&lines) }
+}
+
+/// Medians of alternating runs.
+fn compare(ours: impl Fn() -> f64, peer: impl Fn() -> f64) -> (f64, f64) {
+    ours();
+    peer();
+    let (mut of_ours, mut of_peer) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        of_ours.push(ours());
+        of_peer.push(peer());
+    }
+    (median(of_ours), median(of_peer))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A name for a file of one run; the file is deleted at its end.
+struct Target(PathBuf);
+
+impl Target {
+    fn new() -> Self {
+        let folder = std::env::var_os("AQ_BENCH_FOLDER").unwrap_or("/dev/shm".into());
+        let path = PathBuf::from(folder).join(format!("aqueduct-bench-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        Self(path)
+    }
+
+    fn create(&self) -> File {
+        OpenOptions::new().write(true).create_new(true).open(&self.0).unwrap()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn buffer(target: &Target, framed: bool) -> EventBuffer {
+    let buffer = EventBuffer::new(Config {
+        kind: Kind::Fifo,
+        flush_size: FLUSH_SIZE,
+        flush_timeout: Some(Duration::from_secs(1)),
+        ..Config::default()
+    });
+    let config = FileConfig { path: target.0.clone(), ..FileConfig::default() };
+    let sink = if framed { sink::framed(config, None) } else { sink::binary(config) };
+    buffer.add_sink(sink.unwrap(), true).unwrap();
+    buffer
+}
+
+/// Packets per second that one thread puts while another writes them; until all are in the file.
+fn record(size: usize, framed: bool) -> f64 {
+    let target = Target::new();
+    let buffer = FlushedBuffer::new(buffer(&target, framed));
+    let packet = vec![7; size];
+    let count = BYTES / size;
+    buffer.start().unwrap();
+    let start = Instant::now();
+    for _ in 0..count {
+        buffer.put(black_box(&packet), Wait::Forever).unwrap();
+    }
+    let flushed = buffer.stop_flusher().unwrap();
+    assert!(flushed.is_some() && buffer.stats().flushed.packets == count as u64);
+    count as f64 / start.elapsed().as_secs_f64()
+}
+
+/// The same bytes by one thread that does nothing but copy packets to a buffer and write that.
+fn plain_copy_and_write(size: usize) -> f64 {
+    let target = Target::new();
+    let mut file = target.create();
+    let packet = vec![7; size];
+    let count = BYTES / size;
+    let mut memory = Vec::with_capacity(1 << 20);
+    let start = Instant::now();
+    for _ in 0..count {
+        memory.extend_from_slice(black_box(&packet));
+        if memory.len() + size > memory.capacity() {
+            file.write_all(&memory).unwrap();
+            memory.clear();
+        }
+    }
+    file.write_all(&memory).unwrap();
+    count as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Gigabytes of packets per second in one flush of a full buffer.
+fn flush(size: usize, framed: bool) -> f64 {
+    let target = Target::new();
+    let buffer = buffer(&target, framed);
+    let packets = vec![7; size * 1024];
+    for _ in 0..BYTES / packets.len() {
+        buffer.put_many(&packets, size, Wait::No).unwrap();
+    }
+    let start = Instant::now();
+    let flushed = buffer.flush().unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    assert_eq!(flushed.packets as usize, BYTES / size);
+    BYTES as f64 / 1e9 / seconds
+}
+
+/// Gigabytes per second by writev, 1 MiB at a time.
+fn plain_write() -> f64 {
+    let target = Target::new();
+    let mut file = target.create();
+    let blocks: Vec<Vec<u8>> = (0..BYTES >> 20).map(|_| vec![7; 1 << 20]).collect();
+    let start = Instant::now();
+    for pair in blocks.chunks(2) {
+        let mut slices: Vec<IoSlice> = pair.iter().map(|block| IoSlice::new(block)).collect();
+        let mut slices = &mut slices[..];
+        while !slices.is_empty() {
+            let written = file.write_vectored(slices).unwrap();
+            IoSlice::advance_slices(&mut slices, written);
+        }
+    }
+    BYTES as f64 / 1e9 / start.elapsed().as_secs_f64()
+}
+
+fn print_table(lines: &[Line]) {
+    println!("{:28} {:>14} {:>14} {:>7}", "", "ours", "peer", "ratio");
+    for line in lines {
+        println!("{:28} {:14.3} {:14.3} {:7.2}  {}", line.name, line.ours, line.peer, line.ratio, line.unit);
+    }
+}
+
+fn print_json(lines: &[Line]) {
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|Line { name, ours, peer, ratio, unit }| {
+            format!(
+                r#"{{"name": "{name}", "ours": {ours}, "peer": {peer}, "ratio": {ratio}, "unit": "{unit}", "runs": {RUNS}}}"#
+            )
+        })
+        .collect();
+    println!("[{}]", lines.join(",\n"));
+}
