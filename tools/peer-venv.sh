@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a Python environment with the peers of live tests and benchmarks (spead2; baldaquin, of which
-# baldaquin.pkt needs no graphics; Prometheus's client, for its parser) below the target folder, or leaves the one that is there, and
+# Makes a Python environment with the peers of live tests and benchmarks (spead2; baldaquin, of
+# which the modules without graphics work; Prometheus's client, for its parser) below the target folder, or leaves the one that is there, and
 # prints the path of its python. Several may ask at the same time.
 # Exit status 3: pip or its registry is not available.
 set -euo pipefail
@@ -21,8 +21,10 @@ fi
 if ! works; then
     echo "installing the peers (spead2, baldaquin, prometheus_client) into $folder" >&2
     if ! { python3 -m venv "$folder" &&
-        "$python" -m pip install -q --disable-pip-version-check spead2==4.5.1 numpy scipy baldaquin==0.10.2 \
-            prometheus_client==0.26.0
+        "$python" -m pip install -q --disable-pip-version-check spead2==4.5.1 numpy scipy loguru==0.7.3 \
+            prometheus_client==0.26.0 &&
+        # without what its windows are drawn with, which is ten times as large as all the rest
+        "$python" -m pip install -q --disable-pip-version-check --no-deps baldaquin==0.10.2
     } >&2 || ! works; then
         echo "the peers cannot be installed: pip, or a package registry, is not available" >&2
         exit 3
