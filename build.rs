@@ -30,6 +30,7 @@ const SECTIONS: &[&str] = &[
     "item_group",
     "heap_stream",
     "chunk_stream",
+    "packet_layout",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

@@ -1598,7 +1598,10 @@ aq_status aq_recv_stream_free_ring(const aq_recv_stream *stream, aq_chunk_ring *
 
 /** The time of arrival is not taken. */
 #define AQ_TIMESTAMPS_NONE 0
-/** The kernel takes the time (SO_TIMESTAMPING). */
+/**
+ * The kernel takes the time (SO_TIMESTAMPING). It begins to do so up to some milliseconds after the first socket of the host has asked
+ * for it; packets that come in between have the time at which they are read.
+ */
 #define AQ_TIMESTAMPS_SOFTWARE 1
 /** The network card takes the time if it is set up to do so (hwstamp_ctl), else the kernel; aq_arrival tells which. */
 #define AQ_TIMESTAMPS_HARDWARE 2
@@ -2981,6 +2984,337 @@ aq_status aq_chunk_stream_config_init(aq_chunk_stream_config *config, size_t str
 aq_status aq_chunk_ring_stream_new(aq_thread_pool *pool, const aq_recv_stream_config *config,
     const aq_chunk_stream_config *chunk_config, aq_chunk_ring *data_ring, aq_chunk_ring *free_ring,
     aq_recv_stream **out);
+
+/* =============================================================================================================
+ * Packet layouts
+ *
+ * A layout says what the bytes of a packet of a fixed size mean: its fields, their types, the byte order, and constants that every
+ * packet must have. With it a packet is checked, its values are read by index, and it is written as text or CSV, all without a callback.
+ *
+ * ```c
+ * aq_packet_layout_parse("<header:B=0xaa, time:Q, adc:h, temperature:f", &layout);
+ * aq_packet_layout_find(layout, "adc", &adc);                  // once, not for each packet
+ * if (aq_packet_layout_check(layout, packet, size) == AQ_OK) {
+ *     aq_packet_layout_i64(layout, adc, packet, size, &value);
+ *     aq_packet_layout_text(layout, packet, size, ",", line, sizeof line, NULL);
+ * }                                                            // "170,1234,-5,21.5\n"
+ * ```
+ *
+ * The text of a layout is a byte order, then fields and padding with commas between them; blanks may stand between any two. A field is
+ * name:type or name:type=constant; padding is x, or 4x for 4 bytes. Names are letters, digits and underscores of ASCII, at most 255, do
+ * not begin with a digit, and are unique. Constants are integers (170, -1, 0xaa), floats (1.5, 2e-3, inf), True or False, and characters
+ * ('a', '\n', '\xff'). There are at most 1024 fields, and at most 2^30 - 1 bytes.
+ *
+ * Byte orders, types and sizes are those of Python's struct:
+ *
+ * ```text
+ * @   as a C compiler lays out a struct: this machine's byte order, sizes and padding, but none at the end; the default
+ * =   this machine's byte order; as the following without padding, and with sizes that are the same everywhere
+ * <   the least significant byte first                     > !   the most significant byte first
+ *
+ * c   a character, 1 byte        h H   integers of 2 bytes     q Q   integers of 8 bytes
+ * b B integers of 1 byte         i I   integers of 4 bytes     n N   integers of a pointer's size; only with @
+ * ?   a bool, 1 byte             l L   integers of 4 bytes     f d   floats of 4 and 8 bytes
+ *                                      (with @, of a C long)   x     padding: no name, no value, no field
+ * ```
+ *
+ * Integers of a capital letter are unsigned. All functions but aq_packet_layout_free() only read: any number of threads may call them
+ * at the same time.
+ * ============================================================================================================= */
+
+/** The layout of packets of a fixed size. */
+typedef struct aq_packet_layout aq_packet_layout;
+
+/** A part of a new layout: a field, or padding. Set it all to 0 first: `aq_packet_field field = {0};` */
+typedef struct aq_packet_field {
+    /** The field's name; copied. NULL for padding. */
+    const char *name;
+    /** The character of its type, as in 'h'; 'x' for padding. */
+    int32_t letter;
+    /** 1 if every packet must have the constant there, else 0. */
+    int32_t has_constant;
+    /** The constant of the types b h i l q n; else 0. */
+    int64_t constant_i64;
+    /** The constant of the types B H I L Q N, of ? (0 or 1) and of c (its byte); else 0. */
+    uint64_t constant_u64;
+    /** The constant of the types f (rounded to its precision) and d, which is no NaN; else 0. */
+    double constant_f64;
+    /** Bytes of padding, at least 1; 0 for a field. */
+    size_t padding;
+} aq_packet_field;
+
+/** A field of a layout. Initialise it with aq_packet_field_info_init() first. */
+typedef struct aq_packet_field_info {
+    /** Set by aq_packet_field_info_init(). */
+    size_t struct_size;
+    /** Its name; valid as long as the layout. */
+    const char *name;
+    /** Bytes from the packet's beginning. */
+    size_t offset;
+    /** Bytes. */
+    size_t size;
+    /** The character of its type, as in 'h'. */
+    int32_t letter;
+    /** 1 if every packet must have the constant there, else 0. */
+    int32_t has_constant;
+    /** The constant of the types b h i l q n; else 0. */
+    int64_t constant_i64;
+    /** The constant of the types B H I L Q N, of ? (0 or 1) and of c (its byte); else 0. */
+    uint64_t constant_u64;
+    /** The constant of the types f and d; else 0. */
+    double constant_f64;
+} aq_packet_field_info;
+
+/**
+ * Makes a layout from its text.
+ *
+ * @param text the text
+ * @param out receives the layout; free it with aq_packet_layout_free()
+ * @return AQ_OK; AQ_E_INVALID when it is no such text, with the position (in bytes, from 0), what was found there and the rule
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_parse(const char *text, aq_packet_layout **out);
+
+/**
+ * Makes a layout from a list.
+ *
+ * ```c
+ * aq_packet_field fields[2] = {{0}, {0}};
+ * fields[0].name = "header"; fields[0].letter = 'B'; fields[0].has_constant = 1; fields[0].constant_u64 = 0xaa;
+ * fields[1].name = "adc";    fields[1].letter = 'h';
+ * aq_packet_layout_new('<', fields, 2, &layout);
+ * ```
+ *
+ * @param byte_order one of '@', '=', '<', '>', '!'
+ * @param fields fields and padding, in order; copied
+ * @param n_fields how many, 1 .. 2049; 1 .. 1024 of them are no padding
+ * @param out receives the layout; free it with aq_packet_layout_free()
+ * @return AQ_OK; AQ_E_INVALID, with the index of the field that breaks a rule
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_new(int32_t byte_order, const aq_packet_field *fields, size_t n_fields,
+    aq_packet_layout **out);
+
+/**
+ * Frees a layout.
+ *
+ * @param layout the layout; NULL is fine
+ * @return AQ_OK; AQ_E_INVALID when this is no layout
+ *
+ * Threads: one, the last that uses the layout.
+ */
+aq_status aq_packet_layout_free(aq_packet_layout *layout);
+
+/**
+ * The size of a packet.
+ *
+ * @param layout the layout
+ * @param size receives bytes, 1 .. 2^30 - 1
+ * @return AQ_OK; AQ_E_INVALID
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_size(const aq_packet_layout *layout, size_t *size);
+
+/**
+ * The number of fields; padding is none.
+ *
+ * @param layout the layout
+ * @param count receives it, 1 .. 1024
+ * @return AQ_OK; AQ_E_INVALID
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_field_count(const aq_packet_layout *layout, size_t *count);
+
+/**
+ * The index of the field of this name. It looks at one after the other: ask once, not for each packet.
+ *
+ * @param layout the layout
+ * @param name the name
+ * @param index receives the index
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is none
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_find(const aq_packet_layout *layout, const char *name, size_t *index);
+
+/**
+ * Writes the defaults.
+ *
+ * @param info the struct
+ * @param struct_size sizeof *info
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_field_info_init(aq_packet_field_info *info, size_t struct_size);
+
+/**
+ * What a field is.
+ *
+ * @param layout the layout
+ * @param index the field, 0 .. aq_packet_layout_field_count() - 1
+ * @param info receives it; initialised with aq_packet_field_info_init()
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is no such field
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_field(const aq_packet_layout *layout, size_t index, aq_packet_field_info *info);
+
+/**
+ * Whether a packet is of this layout: its size, and its constants. They are compared by value, so that -0.0 is 0.0.
+ *
+ * @param layout the layout
+ * @param packet the packet
+ * @param packet_size its bytes
+ * @return AQ_OK; AQ_E_FORMAT when it is not, with the field, its constant and what was found
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_check(const aq_packet_layout *layout, const uint8_t *packet, size_t packet_size);
+
+/**
+ * A field's value as an integer: that of an integer, of a bool (0 or 1) or of a character (its byte).
+ *
+ * The packet's size is checked, its constants are not.
+ *
+ * @param layout the layout
+ * @param index the field, 0 .. aq_packet_layout_field_count() - 1
+ * @param packet the packet
+ * @param packet_size its bytes
+ * @param value receives the value
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is no such field; AQ_E_FORMAT when the packet is of another size; AQ_E_INVALID when the value is
+ *     a float or above 2^63 - 1
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_i64(const aq_packet_layout *layout, size_t index, const uint8_t *packet,
+    size_t packet_size, int64_t *value);
+
+/**
+ * A field's value as an unsigned integer: that of an integer, of a bool (0 or 1) or of a character (its byte).
+ *
+ * The packet's size is checked, its constants are not.
+ *
+ * @param layout the layout
+ * @param index the field, 0 .. aq_packet_layout_field_count() - 1
+ * @param packet the packet
+ * @param packet_size its bytes
+ * @param value receives the value
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is no such field; AQ_E_FORMAT when the packet is of another size; AQ_E_INVALID when the value is
+ *     a float or negative
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_u64(const aq_packet_layout *layout, size_t index, const uint8_t *packet,
+    size_t packet_size, uint64_t *value);
+
+/**
+ * A field's value as a double: that of a float, the nearest to an integer, that of a bool (0 or 1) or of a character (its byte).
+ *
+ * The packet's size is checked, its constants are not.
+ *
+ * @param layout the layout
+ * @param index the field, 0 .. aq_packet_layout_field_count() - 1
+ * @param packet the packet
+ * @param packet_size its bytes
+ * @param value receives the value
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is no such field; AQ_E_FORMAT when the packet is of another size
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_f64(const aq_packet_layout *layout, size_t index, const uint8_t *packet,
+    size_t packet_size, double *value);
+
+/**
+ * A packet's values as Python prints them, and a newline: floats with the fewest digits that are the same number again (1e-05, 1e+16,
+ * inf, nan, -0.0; an f becomes a double first), bools as True and False, characters as in b'a' or b'\x00'. It is the text that
+ * baldaquin's to_text() gives.
+ *
+ * @param layout the layout
+ * @param packet the packet; its size and its constants are checked
+ * @param packet_size its bytes
+ * @param separator what stands between two values; NULL for ","
+ * @param buffer receives the text and a NUL; may be NULL if size is 0
+ * @param size its bytes
+ * @param needed receives the bytes of the text and its NUL, also on AQ_E_TRUNCATED; may be NULL
+ * @return AQ_OK; AQ_E_FORMAT when the packet is not of this layout; AQ_E_TRUNCATED when it does not fit, and nothing was written to
+ *     buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_text(const aq_packet_layout *layout, const uint8_t *packet, size_t packet_size,
+    const char *separator, char *buffer, size_t size, size_t *needed);
+
+/**
+ * A packet's values as a line of CSV: as aq_packet_layout_text() with commas, but bools are true and false, and a character is itself
+ * (a comma and a quote in quotes, what cannot be printed as in \x0a).
+ *
+ * @param layout the layout
+ * @param packet the packet; its size and its constants are checked
+ * @param packet_size its bytes
+ * @param buffer receives the line and a NUL; may be NULL if size is 0
+ * @param size its bytes
+ * @param needed receives the bytes of the line and its NUL, also on AQ_E_TRUNCATED; may be NULL
+ * @return AQ_OK; AQ_E_FORMAT when the packet is not of this layout; AQ_E_TRUNCATED when it does not fit, and nothing was written to
+ *     buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_csv(const aq_packet_layout *layout, const uint8_t *packet, size_t packet_size,
+    char *buffer, size_t size, size_t *needed);
+
+/**
+ * The lines above the text of packets: when they were written (now), by which version, for whom, and the fields' names.
+ *
+ * ```text
+ * #Created on 2026-11-24 23:04:49.461783+00:00 (1795561489.461783 s)
+ * #Aqueduct version: 0.1.0
+ * #Creator: the creator
+ * #header, time, adc
+ * ```
+ *
+ * @param layout the layout
+ * @param prefix what each line begins with; NULL for "#"
+ * @param creator for the third line; NULL for none
+ * @param buffer receives the text and a NUL; may be NULL if size is 0
+ * @param size its bytes
+ * @param needed receives the bytes of the text and its NUL, which are always the same, also on AQ_E_TRUNCATED; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_text_header(const aq_packet_layout *layout, const char *prefix, const char *creator,
+    char *buffer, size_t size, size_t *needed);
+
+/**
+ * The line above the CSV of packets: the fields' names.
+ *
+ * @param layout the layout
+ * @param buffer receives the line and a NUL; may be NULL if size is 0
+ * @param size its bytes
+ * @param needed receives the bytes of the line and its NUL, also on AQ_E_TRUNCATED; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_csv_header(const aq_packet_layout *layout, char *buffer, size_t size, size_t *needed);
+
+/**
+ * The layout as a line of text, from which aq_packet_layout_parse() makes an equal one.
+ *
+ * @param layout the layout
+ * @param buffer receives the text and a NUL; may be NULL if size is 0
+ * @param size its bytes
+ * @param needed receives the bytes of the text and its NUL, also on AQ_E_TRUNCATED; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_packet_layout_describe(const aq_packet_layout *layout, char *buffer, size_t size, size_t *needed);
 
 #ifdef __cplusplus
 }

@@ -24,6 +24,7 @@
 //! | [`item_group`] | `aq_item_group_*`, `aq_heap_descriptor` |
 //! | [`heap_stream`] | `aq_recv_stream_new`, `_get` |
 //! | [`chunk_stream`] | `aq_chunk_place_data`, `aq_chunk_ring_stream_new` |
+//! | [`packet_layout`] | `aq_packet_layout_*` |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -56,6 +57,7 @@ pub mod item_group;
 pub mod log;
 pub mod memory;
 pub mod memory_pool;
+pub mod packet_layout;
 pub mod pcap_live_reader;
 pub mod pointer;
 pub mod reader;
