@@ -169,12 +169,18 @@ pub fn packet_header(time: u64, payload: &[u8]) -> [u8; RECORD_HEADER] {
 #[inline]
 fn record_header(kind: Kind, time: u64, payload: &[u8]) -> [u8; RECORD_HEADER] {
     let word = (payload.len() as u32 & SIZE_MASK) | (kind as u32) << KIND_SHIFT;
-    let [w0, w1, w2, w3] = word.to_le_bytes();
-    let [t0, t1, t2, t3, t4, t5, t6, t7] = time.to_le_bytes();
-    let rest = [w0, w1, w2, w3, t0, t1, t2, t3, t4, t5, t6, t7];
-    let [c0, c1, c2, c3] = crc32c_append(crc32c(&rest), payload).to_le_bytes();
-    [c0, c1, c2, c3, w0, w1, w2, w3, t0, t1, t2, t3, t4, t5, t6, t7]
+    let mut header = Aligned([0; RECORD_HEADER]);
+    let (crc, rest) = header.0.split_at_mut(CRC);
+    let (word_at, time_at) = rest.split_at_mut(4);
+    word_at.copy_from_slice(&word.to_le_bytes());
+    time_at.copy_from_slice(&time.to_le_bytes());
+    crc.copy_from_slice(&crc32c_append(crc32c(rest), payload).to_le_bytes());
+    header.0
 }
+
+/// The processor's instruction is at its best on eight aligned bytes.
+#[repr(align(8))]
+struct Aligned([u8; RECORD_HEADER]);
 
 /// Packets that are missing where this stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

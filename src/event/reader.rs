@@ -2,7 +2,7 @@
 //!
 //! A record is handed out only if its CRC is right. Where one is not, the next good one is searched for byte by byte, and
 //! exactly the bytes between are reported as damaged; so is a file that ends within a record as torn. The time is
-//! proportional to the file's size (with at most one block of 4 KiB read for every damaged byte), whatever the file holds, and the memory
+//! proportional to the file's size (with at most two blocks of 1 KiB read for every damaged byte), whatever the file holds, and the memory
 //! to its longest record. Used by one thread at a time.
 
 use std::fs::File;
@@ -115,7 +115,8 @@ pub struct EventFile {
 /// What was found at an offset.
 enum Found {
     Record(Kind, usize),
-    Bad { torn: bool },
+    /// Where it ends if its size is right.
+    Bad(Option<u64>),
 }
 
 /// Opens a regular file: others may never end, or block.
@@ -194,7 +195,7 @@ impl EventFile {
                 return Ok(None);
             }
             match self.look()? {
-                Found::Bad { torn } => return self.bad(torn).map(Some),
+                Found::Bad(claimed) => return self.bad(claimed).map(Some),
                 Found::Record(Kind::Reserved, size) => {
                     self.summary.reserved += 1;
                     self.offset += size as u64;
@@ -213,39 +214,40 @@ impl EventFile {
     /// Whether a good record is next, and how long it is.
     #[inline]
     fn look(&mut self) -> Result<Found> {
-        let left = self.size - self.offset;
         let bytes = self.window.at(&self.file, self.offset, RECORD_HEADER)?;
-        let Some(head) = bytes.first_chunk() else { return Ok(Found::Bad { torn: true }) };
-        let Some(header) = RecordHeader::parse(head) else { return Ok(Found::Bad { torn: false }) };
+        // A record that goes on after the file's end goes far.
+        let Some(head) = bytes.first_chunk() else { return Ok(Found::Bad(Some(u64::MAX))) };
+        let Some(header) = RecordHeader::parse(head) else { return Ok(Found::Bad(None)) };
         let size = header.record_size();
-        if size as u64 > left {
-            return Ok(Found::Bad { torn: true });
+        let bad = Found::Bad(Some(self.offset + size as u64));
+        if size as u64 > self.size - self.offset {
+            return Ok(bad);
         }
         if size > BELIEVED && self.summary.damaged > 0 {
             self.search.forget_before(self.offset);
             if !self.search.is_record(&self.file, self.offset, self.size)? {
-                return Ok(Found::Bad { torn: false });
+                return Ok(bad);
             }
         }
         let bytes = self.window.at(&self.file, self.offset, size)?;
         Ok(match Record::parse(bytes) {
             Parsed::Complete(record) => Found::Record(record.kind(), size),
             // It was there when the file was opened.
-            Parsed::NeedMore(_) => Found::Bad { torn: true },
-            Parsed::Damaged => Found::Bad { torn: false },
+            Parsed::NeedMore(_) => Found::Bad(Some(u64::MAX)),
+            Parsed::Damaged => bad,
         })
     }
 
-    /// Damage from here up to the next good record. `torn`: what is here would go on after the end of the file.
+    /// Damage from here up to the next good record. `claimed` is where the bad one ends if its size is right.
     #[cold]
-    fn bad(&mut self, torn: bool) -> Result<Entry<'static>> {
+    fn bad(&mut self, claimed: Option<u64>) -> Result<Entry<'static>> {
         let offset = self.offset;
-        let found = self.search.next(&self.file, &mut self.window, offset + 1, self.size)?;
+        let found = self.search.next(&self.file, &mut self.window, offset, claimed, self.size)?;
         let end = found.unwrap_or(self.size);
         let length = end - offset;
         self.offset = end;
         self.ended = false;
-        if torn && found.is_none() {
+        if found.is_none() && claimed.is_some_and(|end| end > self.size) {
             self.summary.torn = Some(offset);
             self.summary.torn_bytes = length;
             Ok(Entry::Torn { offset, length })

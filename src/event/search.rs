@@ -11,80 +11,108 @@ use std::fs::File;
 
 use crc32c::crc32c_append;
 
-use super::frame::{RECORD_HEADER, RecordHeader};
+use super::frame::{Parsed, RECORD_HEADER, Record, RecordHeader};
 use super::window::{Window, read_at};
 use crate::error::Result;
 
-/// Bytes between two sums that are kept: 1 MiB of them for 1 GiB.
-const BLOCK: u64 = 4096;
+/// Bytes between two sums that are kept: 4 MiB of them for 1 GiB.
+const BLOCK: u64 = 1024;
 
-/// Blocks that are read at a time to be summed.
-const READ: usize = 64 * BLOCK as usize;
+/// Bytes that are read at a time to be summed.
+const READ: usize = 256 * BLOCK as usize;
 
 /// Candidates that are looked at in one go.
 const STEP: usize = 64 * 1024;
 
-/// In so many bytes of noise a CRC of 32 bits is right by chance once in 2^14 times, at the most. A record that is found
-/// farther away needs a good record, or the end of the file, behind it.
+/// A candidate that is not longer is checked where it is.
+const SHORT: usize = 512;
+
+/// In so many bytes of noise a CRC of 32 bits is right by chance at most once in 2^12 times. A record that is found farther
+/// away needs a good record, or the end of the file, behind it.
 const LIKELY_NOISE: u64 = 1 << 20;
+
+/// A block that was never read.
+const NO_BLOCK: (u64, Vec<u8>) = (u64::MAX, Vec::new());
 
 /// See the module.
 pub(super) struct Search {
     origin: u64,
     sums: VecDeque<u32>,
     powers: Option<Box<Powers>>,
-    /// The block that was read last to compute a sum within it, and where it begins.
-    block: Vec<u8>,
-    block_at: u64,
+    /// Two blocks that were read to compute sums within them, the last one first; and where they begin.
+    blocks: [(u64, Vec<u8>); 2],
     /// For summing.
     space: Vec<u8>,
 }
 
 impl Search {
     pub(super) fn new() -> Self {
-        Self {
-            origin: 0,
-            sums: VecDeque::from([0]),
-            powers: None,
-            block: Vec::new(),
-            block_at: u64::MAX,
-            space: Vec::new(),
-        }
+        Self { origin: 0, sums: VecDeque::from([0]), powers: None, blocks: [NO_BLOCK; 2], space: Vec::new() }
     }
 
-    /// The offset of the first good record that begins at `from` or later, in a file of `size` bytes.
+    /// The offset of the first good record behind the bad one at `bad`, in a file of `size` bytes. `claimed` is where the bad
+    /// one ends if its own size is right.
     pub(super) fn next(
         &mut self,
         file: &File,
         window: &mut Window,
-        from: u64,
+        bad: u64,
+        claimed: Option<u64>,
         size: u64,
     ) -> Result<Option<u64>> {
-        self.forget_before(from);
-        let mut at = from;
-        // The sum up to where a candidate's own CRC begins: at its fifth byte.
-        let Some(mut sum) = self.sum(file, at.saturating_add(4))? else { return Ok(None) };
-        while size.saturating_sub(at) >= RECORD_HEADER as u64 {
-            let bytes = window.at(file, at, STEP + RECORD_HEADER - 1)?;
+        self.forget_before(bad);
+        let next = match claimed.filter(|&next| next <= size) {
+            Some(next) if next == size || self.is_record(file, next, size)? => Some(next),
+            _ => None,
+        };
+        // What begins before a good record ends before it. Few candidates do.
+        let limit = next.unwrap_or(size);
+        let mut at = bad + 1;
+        // The sum up to a candidate's fifth byte, where its CRC begins, and where that is; once there is need of it.
+        let mut sum: Option<(u32, u64)> = None;
+        while limit.saturating_sub(at) >= RECORD_HEADER as u64 {
+            let base = at;
+            let bytes = window.at(file, base, STEP + RECORD_HEADER - 1)?;
             let candidates = bytes.windows(RECORD_HEADER);
             if candidates.len() == 0 {
                 break;
             }
+            let up_to = |(sum, from): (u32, u64), to: u64| {
+                let range = (from - base) as usize..(to - base) as usize;
+                (crc32c_append(sum, bytes.get(range).unwrap_or_default()), to)
+            };
             for candidate in candidates {
                 let Some(head) = candidate.first_chunk() else { break };
-                if let Some(header) = RecordHeader::parse(head)
+                let header = if head == &[0; RECORD_HEADER] { None } else { RecordHeader::parse(head) };
+                if let Some(header) = header
                     && let end = at + header.record_size() as u64
-                    && end <= size
-                    && self.ends_well(file, sum, &header, end)?
-                    && (at - from < LIKELY_NOISE || end == size || self.is_record(file, end, size)?)
+                    && end <= limit
                 {
-                    return Ok(Some(at));
+                    let here = (at - base) as usize;
+                    let is_good = match bytes.get(here..here + header.record_size()) {
+                        Some(record) if record.len() <= SHORT => {
+                            matches!(Record::parse(record), Parsed::Complete(_))
+                        }
+                        _ => {
+                            let before = match sum {
+                                Some(sum) => up_to(sum, at + 4),
+                                None => (self.sum(file, at + 4)?.unwrap_or_default(), at + 4),
+                            };
+                            sum = Some(before);
+                            self.ends_well(file, before.0, &header, end)?
+                        }
+                    };
+                    if is_good
+                        && (at - bad < LIKELY_NOISE || end == size || self.is_record(file, end, size)?)
+                    {
+                        return Ok(Some(at));
+                    }
                 }
-                sum = crc32c_append(sum, &head[4..5]);
                 at += 1;
             }
+            sum = sum.map(|sum| up_to(sum, at + 4));
         }
-        Ok(None)
+        Ok(next.filter(|&next| next < size))
     }
 
     /// Whether there is a good record at `offset`, before which not all is forgotten.
@@ -138,14 +166,18 @@ impl Search {
             return Ok(Some(sum));
         }
         let block_at = offset - rest as u64;
-        if self.block_at != block_at {
-            self.block_at = u64::MAX;
-            self.block.resize(BLOCK as usize, 0);
-            let got = read_fully(file, &mut self.block, block_at)?;
-            self.block.truncate(got);
-            self.block_at = block_at;
+        if self.blocks[0].0 != block_at {
+            self.blocks.swap(0, 1);
         }
-        Ok(self.block.get(..rest).map(|bytes| crc32c_append(sum, bytes)))
+        let (at, block) = &mut self.blocks[0];
+        if *at != block_at {
+            *at = u64::MAX;
+            block.resize(BLOCK as usize, 0);
+            let got = read_fully(file, block, block_at)?;
+            block.truncate(got);
+            *at = block_at;
+        }
+        Ok(block.get(..rest).map(|bytes| crc32c_append(sum, bytes)))
     }
 
     /// Sums some more blocks; `false` if there is no whole one.
@@ -255,37 +287,52 @@ mod tests {
         [packet_header(time, payload).as_slice(), payload].concat()
     }
 
-    fn found(content: &[u8], from: u64) -> Option<u64> {
+    /// What is found behind a bad record at `bad`.
+    fn found(content: &[u8], bad: u64, claimed: Option<u64>) -> Option<u64> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content).unwrap();
         let mut window = Window::default();
-        Search::new().next(&file, &mut window, from, content.len() as u64).unwrap()
+        Search::new().next(&file, &mut window, bad, claimed, content.len() as u64).unwrap()
     }
 
     #[test]
     fn the_first_good_record_is_found_wherever_it_is() {
-        for (before, len) in [(0, 0), (1, 10), (4090, 20), (70_000, 100_000), (500_001, 3_000_000)] {
+        for (before, len) in [(1, 0), (1, 10), (4090, 20), (70_000, 100_000), (500_001, 3_000_000)] {
             let noise: Vec<u8> = (0..before).map(|i| (i * i / 7) as u8).collect();
             let payload: Vec<u8> = (0..len).map(|i| (i / 3) as u8).collect();
-            let content = [noise, record(1, &payload), b"more noise that ends the file".to_vec()].concat();
-            assert_eq!(found(&content, 0), Some(before), "{before} {len}");
-            assert_eq!(found(&content, before), Some(before));
-            assert_eq!(found(&content, before + 1), None);
+            let good = record(1, &payload);
+            let content = [noise.as_slice(), &good, b"more noise that ends the file"].concat();
+            assert_eq!(found(&content, 0, None), Some(before), "{before} {len}");
+            assert_eq!(found(&content, before - 1, None), Some(before));
+            assert_eq!(found(&content, before, None), None);
+            // Whatever the bad one claims, if there is a good one before.
+            for claimed in [before - 1, before, before + 1, before + 100, content.len() as u64, u64::MAX] {
+                assert_eq!(found(&content, 0, Some(claimed)), Some(before), "{before} {claimed}");
+            }
+            let twice = [noise.as_slice(), &good, &good].concat();
+            assert_eq!(found(&twice, 0, Some(before + good.len() as u64)), Some(before));
+            assert_eq!(
+                found(&twice, before, Some(before + good.len() as u64)),
+                Some(before + good.len() as u64)
+            );
+            assert_eq!(found(&twice, before + good.len() as u64, Some(twice.len() as u64)), None);
         }
-        assert_eq!(found(b"", 0), None);
-        assert_eq!(found(b"short", 0), None);
-        assert_eq!(found(&[0; 100], 1000), None);
+        assert_eq!(found(b"", 0, None), None);
+        assert_eq!(found(b"short", 0, Some(5)), None);
+        assert_eq!(found(&[0; 100], 1000, None), None);
     }
 
     #[test]
-    fn far_away_a_record_needs_another_one_behind_it() {
+    fn far_away_a_record_needs_another_one_beside_it() {
         let noise = vec![0x55; LIKELY_NOISE as usize + 5];
-        let far = Some(noise.len() as u64);
+        let far = noise.len() as u64;
         let (one, two) = (record(1, b"one"), record(2, b"two"));
-        assert_eq!(found(&[noise.as_slice(), &one].concat(), 0), far);
-        assert_eq!(found(&[noise.as_slice(), &one, &two, b"x"].concat(), 0), far);
-        assert_eq!(found(&[noise.as_slice(), &one, b"x", &two, b"y"].concat(), 0), None);
-        assert_eq!(found(&[&noise[10..], &one, b"x", &two].concat(), 0), far.map(|far| far - 10));
+        assert_eq!(found(&[noise.as_slice(), &one].concat(), 0, None), Some(far));
+        assert_eq!(found(&[noise.as_slice(), &one, &two, b"x"].concat(), 0, None), Some(far));
+        let alone = [noise.as_slice(), &one, b"x", &two, b"y"].concat();
+        assert_eq!(found(&alone, 0, None), None);
+        assert_eq!(found(&alone, 0, Some(far)), Some(far));
+        assert_eq!(found(&[&noise[10..], &one, b"x", &two].concat(), 0, None), Some(far - 10));
     }
 
     #[test]
@@ -301,13 +348,13 @@ mod tests {
         file.write_all(&content).unwrap();
         let (mut search, mut window) = (Search::new(), Window::default());
         let mut from = 0;
-        for start in starts {
-            let found = search.next(&file, &mut window, from, content.len() as u64).unwrap();
+        for start in starts.into_iter().skip(1) {
+            let found = search.next(&file, &mut window, from, None, content.len() as u64).unwrap();
             assert_eq!(found, Some(start));
             assert!(search.is_record(&file, start, content.len() as u64).unwrap());
             assert!(!search.is_record(&file, start + 1, content.len() as u64).unwrap());
             assert!(!search.is_record(&file, start, start + 15).unwrap());
-            from = start + 1;
+            from = start;
         }
     }
 }
