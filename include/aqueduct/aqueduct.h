@@ -3316,6 +3316,826 @@ aq_status aq_packet_layout_csv_header(const aq_packet_layout *layout, char *buff
  */
 aq_status aq_packet_layout_describe(const aq_packet_layout *layout, char *buffer, size_t size, size_t *needed);
 
+/* =============================================================================================================
+ * Event buffers
+ *
+ * A buffer takes packets of any size from those who read an instrument, and a flush writes what is in it to files: after so many packets or so
+ * much time, by the program or by a thread of the buffer's own. See Sinks for where packets go.
+ *
+ * ```c
+ * aq_event_buffer_config config;
+ * aq_event_buffer_config_init(&config, sizeof config);
+ * config.flush_size = 10000;                                     // or after 10 s, the default
+ * aq_event_buffer_new(&config, &buffer);
+ * aq_event_buffer_set_primary_sink(buffer, "run42.dat");
+ * aq_event_buffer_start_flusher(buffer);
+ * while (read_packet(packet, &size))
+ *     aq_event_buffer_put(buffer, packet, size, AQ_WAIT_FOREVER);
+ * aq_event_buffer_stop_flusher(buffer);                          // writes the rest
+ * aq_event_buffer_free(buffer);
+ * ```
+ *
+ * What is put is copied once. Every packet that the buffer accounts for (a put that answered AQ_OK) is in exactly one counter of
+ * aq_event_buffer_stats, and a packet leaves the buffer only when all its sinks have it: a flush that fails loses nothing, and the next one goes on
+ * where it was.
+ * ============================================================================================================= */
+
+/** Everything is to be written: AQ_OVERFLOW_BLOCK, unless overflow says something else. */
+#define AQ_FIFO 0
+/** The latest packets are to be kept: AQ_OVERFLOW_DROP_OLDEST, unless overflow says something else. */
+#define AQ_CIRCULAR 1
+/** What is done with a packet that finds the buffer full is as its kind wants it. */
+#define AQ_OVERFLOW_BY_KIND (-1)
+/** The most bytes of a packet: 2^30 - 1. */
+#define AQ_EVENT_MAX_SIZE 1073741823
+
+/** A buffer of packets. */
+typedef struct aq_event_buffer aq_event_buffer;
+
+/** How a buffer is made. Initialise it with aq_event_buffer_config_init(). */
+typedef struct aq_event_buffer_config {
+    /** Set by aq_event_buffer_config_init(). */
+    size_t struct_size;
+    /** The buffer is almost full, and a flush is due, with so many packets; 0 (default): with no number of them. */
+    uint64_t flush_size;
+    /** A flush is due when the last one began longer ago, in nanoseconds; 10 s by default, AQ_WAIT_FOREVER: never for that reason. */
+    int64_t flush_timeout_ns;
+    /**
+     * The most packets in the buffer, also those that a flush is writing; 0 (default): as many as memory holds. With AQ_OVERFLOW_DROP_OLDEST those
+     * that are being written, which cannot be dropped, come on top of it.
+     */
+    uint64_t capacity;
+    /** The same in bytes of packets. Memory is taken 1 MiB at a time, and 24 bytes for each packet come on top. */
+    uint64_t capacity_bytes;
+    /** Where memory comes from; NULL (default): the system's heap. A pool should have an `upper` of 1 MiB. It lives as long as the buffer. */
+    const aq_allocator *memory_allocator;
+    /** AQ_FIFO (default) or AQ_CIRCULAR. */
+    int32_t kind;
+    /**
+     * What is done with a packet that finds the buffer full: AQ_OVERFLOW_BY_KIND (default); AQ_OVERFLOW_BLOCK: whoever puts it waits as long as it
+     * allows; AQ_OVERFLOW_DROP_NEWEST: it is dropped; AQ_OVERFLOW_DROP_OLDEST: the oldest ones are.
+     */
+    int32_t overflow;
+    /** 1 (default): the time at which each packet is put is noted, for framed files and callbacks; 0: it is not. */
+    int32_t timestamps;
+    /** 0. */
+    uint32_t reserved;
+} aq_event_buffer_config;
+
+/**
+ * What became of a buffer's packets, all at one moment. Initialise it with aq_event_buffer_stats_init() first.
+ *
+ * At any moment put = waiting + flushed + popped + cleared + overflow_oldest + overflow_newest; and so in bytes.
+ */
+typedef struct aq_event_buffer_stats {
+    /** Set by aq_event_buffer_stats_init(). */
+    size_t struct_size;
+    /** Packets that the buffer accounts for. */
+    uint64_t put;
+    /** Bytes of these. */
+    uint64_t put_bytes;
+    /** Packets in the buffer now, also those that a flush is writing. */
+    uint64_t waiting;
+    /** Bytes of these. */
+    uint64_t waiting_bytes;
+    /** Packets that all sinks have. */
+    uint64_t flushed;
+    /** Bytes of these. */
+    uint64_t flushed_bytes;
+    /** Packets taken out by aq_event_buffer_pop(). */
+    uint64_t popped;
+    /** Bytes of these. */
+    uint64_t popped_bytes;
+    /** Packets forgotten by aq_event_buffer_clear(). */
+    uint64_t cleared;
+    /** Bytes of these. */
+    uint64_t cleared_bytes;
+    /** Packets lost: the oldest ones, dropped to make space. */
+    uint64_t overflow_oldest;
+    /** Bytes of these. */
+    uint64_t overflow_oldest_bytes;
+    /** Packets lost: they found no space. */
+    uint64_t overflow_newest;
+    /** Bytes of these. */
+    uint64_t overflow_newest_bytes;
+    /** Puts and reservations that were answered AQ_FULL, AQ_TIMEOUT, AQ_STOPPED or AQ_E_NOMEM: the caller kept the packet. Not a part of put. */
+    uint64_t refused;
+    /** Puts and reservations that had to wait for space. */
+    uint64_t blocked;
+    /** Reservations that were cancelled. */
+    uint64_t cancelled;
+    /** Reservations that are neither committed nor cancelled. */
+    uint64_t reserved;
+    /** Flushes, also those of no packet. */
+    uint64_t flushes;
+    /** Flushes that failed. */
+    uint64_t flush_errors;
+    /** Bytes that all sinks wrote, without headers. */
+    uint64_t written_bytes;
+} aq_event_buffer_stats;
+
+/** A part of a packet. */
+typedef struct aq_bytes {
+    /** Its first byte; may be NULL if there are none. */
+    const void *data;
+    /** How many there are. */
+    size_t size;
+} aq_bytes;
+
+/** A place in the buffer for a packet; see aq_event_buffer_reserve(). */
+typedef struct aq_event_slot {
+    /** Where the packet is to be written; aligned for any C type. */
+    void *data;
+    /** Bytes that may be written there. */
+    size_t size;
+    /** The slot's number, which aq_event_buffer_commit() and _cancel() know it by. */
+    uint64_t number;
+} aq_event_slot;
+
+/** What a chunk that was put begins with; see aq_event_buffer_put_chunk(). Little-endian. */
+typedef struct aq_chunk_record {
+    /** The bytes "AQCH". */
+    uint32_t magic;
+    /** 1. */
+    uint16_t version;
+    /** Bytes of this header: 48. */
+    uint16_t header_size;
+    /** The chunk's number. */
+    int64_t chunk_id;
+    /** The stream_id of its stream. */
+    uint64_t stream_id;
+    /** Bytes of its data, which come first. */
+    uint64_t data_size;
+    /** Bytes of its flags, which come next. */
+    uint64_t present_size;
+    /** Bytes of its extra data, which come last. */
+    uint64_t extra_size;
+} aq_chunk_record;
+
+/** What a heap that was put begins with; see aq_event_buffer_put_heap(). Little-endian. */
+typedef struct aq_heap_record {
+    /** The bytes "AQHP". */
+    uint32_t magic;
+    /** 1. */
+    uint16_t version;
+    /** Bytes of this header: 64. */
+    uint16_t header_size;
+    /** The heap's number. */
+    uint64_t cnt;
+    /** The length that its packets told, in bytes; -1 if they did not. */
+    int64_t length;
+    /** Bytes of payload received. */
+    uint64_t received;
+    /** When its first packet arrived, in nanoseconds since the Unix epoch; 0 if nobody told. */
+    uint64_t first_arrival_ns;
+    /** The same of its last packet. */
+    uint64_t last_arrival_ns;
+    /** Bytes of payload behind the items; 0 for an incomplete heap. */
+    uint64_t payload_size;
+    /** How many aq_heap_record_item follow. */
+    uint32_t n_items;
+    /** Bits of a heap address in its flavour. */
+    uint8_t heap_address_bits;
+    /** 1 if all of its payload was received, else 0. */
+    uint8_t complete;
+    /** 1 if it starts the stream, else 0. */
+    uint8_t start_of_stream;
+    /** 1 if it ends the stream, else 0. */
+    uint8_t end_of_stream;
+} aq_heap_record;
+
+/** An item of a heap that was put. Little-endian. */
+typedef struct aq_heap_record_item {
+    /** Its identifier. */
+    uint64_t id;
+    /** The value of an immediate item; else where its bytes begin in the payload. */
+    uint64_t value;
+    /** How many bytes those are; 0 for an immediate item. */
+    uint32_t size;
+    /** 1: its bytes are in the payload; 0: it is immediate. */
+    uint32_t addressed;
+} aq_heap_record_item;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_event_buffer_config_init(aq_event_buffer_config *config, size_t struct_size);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_event_buffer_stats_init(aq_event_buffer_stats *stats, size_t struct_size);
+
+/**
+ * Makes an empty buffer without sinks.
+ *
+ * @param config its configuration, copied; NULL for the defaults
+ * @param out receives the buffer; free it with aq_event_buffer_free()
+ * @return AQ_OK; AQ_E_INVALID when a field of config is out of range
+ *
+ * Threads: any.
+ */
+aq_status aq_event_buffer_new(const aq_event_buffer_config *config, aq_event_buffer **out);
+
+/**
+ * Frees a buffer. If its flusher runs, that is stopped as by aq_event_buffer_stop_flusher(), and an error is logged; else packets that are still in
+ * the buffer are gone. Sinks are closed.
+ *
+ * @param buffer the buffer; NULL is fine
+ * @return AQ_OK; AQ_E_STATE from a function that a flush of this buffer has called
+ *
+ * Threads: any, as the last call on the buffer, when no reservation is being written to.
+ */
+aq_status aq_event_buffer_free(aq_event_buffer *buffer);
+
+/**
+ * What a buffer was made with; what aq_event_buffer_configure() changed is as it is now. Overflow is never AQ_OVERFLOW_BY_KIND, and
+ * memory_allocator is NULL.
+ *
+ * @param buffer the buffer
+ * @param config receives it; initialised with aq_event_buffer_config_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_event_buffer_get_config(const aq_event_buffer *buffer, aq_event_buffer_config *config);
+
+/**
+ * Changes when a flush is due.
+ *
+ * @param buffer the buffer
+ * @param flush_size,flush_timeout_ns as in aq_event_buffer_config
+ * @return AQ_OK; AQ_E_INVALID when flush_timeout_ns is out of range
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_configure(aq_event_buffer *buffer, uint64_t flush_size, int64_t flush_timeout_ns);
+
+/**
+ * Puts a packet, whose bytes are copied.
+ *
+ * AQ_OK means that the buffer accounts for the packet from now on: it is in the buffer, or a packet was dropped and counted, where the buffer is
+ * full and its overflow policy is to drop.
+ *
+ * @param buffer the buffer
+ * @param data the packet; may be NULL if size is 0
+ * @param size its bytes: at most AQ_EVENT_MAX_SIZE, and at most capacity_bytes
+ * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @return AQ_OK; AQ_FULL (with timeout 0) or AQ_TIMEOUT when there is no space, and AQ_STOPPED when the buffer is stopped: the packet is still
+ *     the caller's; AQ_E_INVALID when it is too large; AQ_E_NOMEM
+ *
+ * Threads: any number at the same time, and at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_put(aq_event_buffer *buffer, const void *data, size_t size, int64_t timeout_ns);
+
+/**
+ * Puts packets of one size that lie one behind the other. That is faster than one by one.
+ *
+ * @param buffer the buffer
+ * @param data the packets
+ * @param packet_size bytes of each: 1 to AQ_EVENT_MAX_SIZE
+ * @param n_packets how many there are; 0 is fine
+ * @param timeout_ns how long to wait for space for each of them, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @param n_put receives how many packets the buffer accounts for from now on: the first ones, at least one; may be NULL
+ * @return AQ_OK, also if it is not all of them; the others as for aq_event_buffer_put() when it is none of them
+ *
+ * Threads: as for aq_event_buffer_put().
+ */
+aq_status aq_event_buffer_put_many(aq_event_buffer *buffer, const void *data, size_t packet_size,
+    size_t n_packets, int64_t timeout_ns, size_t *n_put);
+
+/**
+ * Puts a packet whose bytes are in several places, for example a header and a payload.
+ *
+ * @param buffer the buffer
+ * @param parts where they are, in order
+ * @param n_parts how many parts there are: at most 1024
+ * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @return as for aq_event_buffer_put()
+ *
+ * Threads: as for aq_event_buffer_put().
+ */
+aq_status aq_event_buffer_put_parts(aq_event_buffer *buffer, const aq_bytes *parts, size_t n_parts,
+    int64_t timeout_ns);
+
+/**
+ * Puts a copy of a heap: an aq_heap_record, its aq_heap_record_items, and its payload. The heap stays the caller's.
+ *
+ * An incomplete heap has no payload, and only its immediate items.
+ *
+ * @param buffer the buffer
+ * @param heap the heap
+ * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @return as for aq_event_buffer_put()
+ *
+ * Threads: as for aq_event_buffer_put().
+ */
+aq_status aq_event_buffer_put_heap(aq_event_buffer *buffer, const aq_heap *heap, int64_t timeout_ns);
+
+/**
+ * Puts a copy of a chunk: an aq_chunk_record, its data, its flags, and its extra data. The chunk stays the caller's.
+ *
+ * @param buffer the buffer
+ * @param chunk the chunk, which the caller holds
+ * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @return as for aq_event_buffer_put(); AQ_E_STATE when the chunk is in a ring or a stream
+ *
+ * Threads: as for aq_event_buffer_put().
+ */
+aq_status aq_event_buffer_put_chunk(aq_event_buffer *buffer, const aq_chunk *chunk, int64_t timeout_ns);
+
+/**
+ * Takes a place in the buffer for a packet, which is then written there and committed: no copy is made. What others put meanwhile stands behind it,
+ * and is not flushed or popped before it is committed or cancelled; so do that soon.
+ *
+ * Where the buffer is full and drops the newest packets, this one counts as dropped, with all of size, and the answer is AQ_FULL.
+ *
+ * @param buffer the buffer
+ * @param size the most bytes that the packet can have: as for aq_event_buffer_put()
+ * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @param slot receives the place; its memory is the caller's until aq_event_buffer_commit() or _cancel()
+ * @return AQ_OK; AQ_FULL or AQ_TIMEOUT when there is no space; AQ_STOPPED when the buffer is stopped; AQ_E_INVALID when size is too large;
+ *     AQ_E_NOMEM
+ *
+ * Threads: as for aq_event_buffer_put().
+ */
+aq_status aq_event_buffer_reserve(aq_event_buffer *buffer, size_t size, int64_t timeout_ns, aq_event_slot *slot);
+
+/**
+ * The packet in a slot has been written: it is in the buffer, as if it were put.
+ *
+ * @param buffer the buffer
+ * @param number the slot's number
+ * @param size how many bytes the packet has: at most the slot's size
+ * @return AQ_OK; AQ_E_INVALID when there is no such slot, or size is too large: the slot stays
+ *
+ * Threads: as for aq_event_buffer_put(); not only the thread that has reserved it.
+ */
+aq_status aq_event_buffer_commit(aq_event_buffer *buffer, uint64_t number, size_t size);
+
+/**
+ * There will be no packet in a slot. It counts as cancelled, not as lost.
+ *
+ * @param buffer the buffer
+ * @param number the slot's number
+ * @return AQ_OK; AQ_E_INVALID when there is no such slot
+ *
+ * Threads: as for aq_event_buffer_commit().
+ */
+aq_status aq_event_buffer_cancel(aq_event_buffer *buffer, uint64_t number);
+
+/**
+ * Takes the oldest packet out. It does not go to the sinks then. While a flush is writing, it waits for the end of that.
+ *
+ * @param buffer the buffer
+ * @param timeout_ns how long to wait for a packet, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @param data receives the packet; may be NULL if capacity is 0
+ * @param capacity bytes at data
+ * @param size receives the packet's bytes, also when there are more than capacity
+ * @param time_ns receives when it was put, in nanoseconds since the Unix epoch, 0 if that was not noted; may be NULL
+ * @return AQ_OK; AQ_EMPTY (with timeout 0) or AQ_TIMEOUT when there is none; AQ_STOPPED when there is none and the buffer is stopped;
+ *     AQ_E_TRUNCATED when capacity is too small: the packet stays; AQ_E_STATE from a function that a flush of this buffer has called
+ *
+ * Threads: any number at the same time, and at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_pop(aq_event_buffer *buffer, int64_t timeout_ns, void *data, size_t capacity,
+    size_t *size, uint64_t *time_ns);
+
+/**
+ * Copies a packet, which stays. While a flush is writing, it waits for the end of that.
+ *
+ * @param buffer the buffer
+ * @param index which one: 0 is the oldest
+ * @param data receives the packet; may be NULL if capacity is 0
+ * @param capacity bytes at data
+ * @param size receives the packet's bytes, also when there are more than capacity
+ * @param time_ns receives when it was put, as for aq_event_buffer_pop(); may be NULL
+ * @return AQ_OK; AQ_EMPTY when there are not that many; AQ_E_TRUNCATED when capacity is too small; AQ_E_STATE from a function that a flush of this
+ *     buffer has called
+ *
+ * Threads: as for aq_event_buffer_pop().
+ */
+aq_status aq_event_buffer_peek(const aq_event_buffer *buffer, uint64_t index, void *data, size_t capacity,
+    size_t *size, uint64_t *time_ns);
+
+/**
+ * How many packets are in the buffer, also those that a flush is writing.
+ *
+ * @param buffer the buffer
+ * @param size receives the number
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_size(const aq_event_buffer *buffer, uint64_t *size);
+
+/**
+ * How many bytes the packets in the buffer have.
+ *
+ * @param buffer the buffer
+ * @param bytes receives the number
+ * @return AQ_OK
+ *
+ * Threads: as for aq_event_buffer_size().
+ */
+aq_status aq_event_buffer_bytes(const aq_event_buffer *buffer, uint64_t *bytes);
+
+/**
+ * Whether there are at least flush_size packets in the buffer.
+ *
+ * @param buffer the buffer
+ * @param yes receives 1 or 0; 0 if flush_size is 0
+ * @return AQ_OK
+ *
+ * Threads: as for aq_event_buffer_size().
+ */
+aq_status aq_event_buffer_almost_full(const aq_event_buffer *buffer, int32_t *yes);
+
+/**
+ * How long ago the last flush began, or the buffer was made, by the monotonic clock.
+ *
+ * @param buffer the buffer
+ * @param time_ns receives the time in nanoseconds
+ * @return AQ_OK
+ *
+ * Threads: as for aq_event_buffer_size().
+ */
+aq_status aq_event_buffer_time_since_last_flush(const aq_event_buffer *buffer, uint64_t *time_ns);
+
+/**
+ * Whether a flush is due: the buffer is almost full, or the last flush was longer ago than flush_timeout_ns (also if the buffer is empty).
+ *
+ * @param buffer the buffer
+ * @param yes receives 1 or 0
+ * @return AQ_OK
+ *
+ * Threads: as for aq_event_buffer_size().
+ */
+aq_status aq_event_buffer_flush_needed(const aq_event_buffer *buffer, int32_t *yes);
+
+/**
+ * Forgets all packets; they are counted as cleared. It does not count as a flush. While a flush is writing, it waits for the end of that.
+ *
+ * @param buffer the buffer
+ * @param n_cleared receives how many they were; may be NULL
+ * @return AQ_OK; AQ_E_STATE from a function that a flush of this buffer has called
+ *
+ * Threads: as for aq_event_buffer_pop().
+ */
+aq_status aq_event_buffer_clear(aq_event_buffer *buffer, uint64_t *n_cleared);
+
+/**
+ * Writes what is in the buffer to all sinks: to the others first, in their order, then to the primary one. What is put meanwhile waits for the next
+ * flush. Two flushes at the same time come one after the other.
+ *
+ * When a sink fails the others go on. Packets that a sink has not got stay in the buffer; the next flush goes on with them, and gives no sink what it
+ * has already.
+ *
+ * @param buffer the buffer
+ * @param n_packets receives how many packets the primary sink took; may be NULL
+ * @param n_bytes receives how many bytes all sinks wrote, without headers; may be NULL
+ * @return AQ_OK; AQ_E_STATE when there is no primary sink, or from a function that a flush of this buffer has called; AQ_E_IO when a file cannot be
+ *     written, and aq_last_error() names it and the system's reason; what else a function of the program answers
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_flush(aq_event_buffer *buffer, uint64_t *n_packets, uint64_t *n_bytes);
+
+/**
+ * Starts a thread that flushes the buffer when a flush is due, or somebody waits for space. When a flush fails, it is logged and counted, and tried
+ * again after 100 ms at the earliest.
+ *
+ * @param buffer the buffer
+ * @return AQ_OK; AQ_E_STATE when there is no primary sink, the flusher runs already, or from a function that a flush of this buffer has called;
+ *     AQ_E_IO when the system gives no thread
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_start_flusher(aq_event_buffer *buffer);
+
+/**
+ * Ends the flusher, and flushes what is left. It waits for the flush that is under way. Without a flusher it does nothing.
+ *
+ * @param buffer the buffer
+ * @return AQ_OK; what aq_event_buffer_flush() answers: the flusher has ended nevertheless
+ *
+ * Threads: as for aq_event_buffer_start_flusher().
+ */
+aq_status aq_event_buffer_stop_flusher(aq_event_buffer *buffer);
+
+/**
+ * How the flusher is doing.
+ *
+ * @param buffer the buffer
+ * @param running receives 1 if it runs, else 0; may be NULL
+ * @return AQ_OK, or what its last flush failed with: aq_last_error() then has the sentence, and running is written nevertheless
+ *
+ * Threads: as for aq_event_buffer_size().
+ */
+aq_status aq_event_buffer_flusher_status(const aq_event_buffer *buffer, int32_t *running);
+
+/**
+ * Stops a buffer, for good: puts answer AQ_STOPPED from now on, and whoever waits is woken. What is inside can be flushed and popped.
+ *
+ * @param buffer the buffer
+ * @return AQ_OK, also when it is stopped already
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_stop(aq_event_buffer *buffer);
+
+/**
+ * A file descriptor that is readable while there are packets in the buffer, or it is stopped. For poll, select or epoll; never read it, write to it
+ * or close it.
+ *
+ * @param buffer the buffer
+ * @param fd receives the descriptor, valid until the buffer is freed
+ * @return AQ_OK; AQ_E_IO when there are too many open files
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_data_fd(const aq_event_buffer *buffer, int *fd);
+
+/**
+ * What became of the buffer's packets up to now.
+ *
+ * @param buffer the buffer
+ * @param stats receives the counts; initialised with aq_event_buffer_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_get_stats(const aq_event_buffer *buffer, aq_event_buffer_stats *stats);
+
+/* =============================================================================================================
+ * Sinks
+ *
+ * A sink is where a flush of an event buffer writes packets to. There is one primary sink, without which nothing is flushed, and any number of others.
+ * A sink writes a file, or files that follow each other, or calls a function:
+ *
+ * ```text
+ * AQ_WRITE_BINARY   the packets' bytes, one behind the other, or what a format function makes of them
+ * AQ_WRITE_TEXT     what a format function makes of each packet, or its values by a packet layout, on one line
+ * AQ_WRITE_CSV      its values by a packet layout, as plain CSV; the header is the caller's
+ * AQ_WRITE_FRAMED   records with times, checksums and marks where packets were lost: see Event files
+ * ```
+ *
+ * A file is created when its sink is attached, and never written over: if it exists, that is an error. It stays open between flushes. If a write
+ * fails half-way, what got there is cut off, and the next flush writes it again, so that a file consists of whole records at any time. When the
+ * program is killed, everything that was flushed is in the file, and at most one torn record behind it.
+ * ============================================================================================================= */
+
+/** The packets' bytes, or what a format function makes of them. */
+#define AQ_WRITE_BINARY 0
+/** Text of each packet by a format function or a layout. */
+#define AQ_WRITE_TEXT 1
+/** Records of a framed file. */
+#define AQ_WRITE_FRAMED 2
+/** Plain CSV by a layout. */
+#define AQ_WRITE_CSV 3
+/** What is written is on the disk when the system likes. It outlives the program, but not a loss of power. */
+#define AQ_DURABILITY_SYSTEM 0
+/** It is on the disk when a flush returns (fdatasync). */
+#define AQ_DURABILITY_FLUSH 1
+/** It is on the disk when a flush returns, if the last time was longer than sync_interval_ns ago; and when the file is closed. */
+#define AQ_DURABILITY_INTERVAL 2
+/** A format function's answer: leave this packet out. */
+#define AQ_FORMAT_SKIP (-1)
+
+
+
+/** A packet on its way out. */
+typedef struct aq_event_packet {
+    /** Its bytes, valid until the callback returns. */
+    const void *data;
+    /** How many there are. */
+    size_t size;
+    /** It counts all packets that the buffer was given, also those that were lost. */
+    uint64_t number;
+    /** When it was put, in nanoseconds since the Unix epoch; 0 if that was not noted. */
+    uint64_t time_ns;
+    /** Packets that were lost between this and the one before. */
+    uint64_t lost_packets;
+    /** Bytes of these. */
+    uint64_t lost_bytes;
+} aq_event_packet;
+
+/**
+ * Writes what a packet looks like in a file.
+ *
+ * - called from: whichever thread flushes; one call at a time for each sink
+ * - may block: yes; the flush waits, puts go on as long as there is space
+ * - may call: anything but what takes packets out of the same buffer or changes its sinks (flush, pop, peek, clear, ...), which is AQ_E_STATE; a put
+ *   that waits for space would wait for ever
+ * - valid until: it returns, both arguments
+ * - on error: it answers a negative number: AQ_FORMAT_SKIP leaves the packet out of this sink; any other (an AQ_E_*) fails the flush, and the packet
+ *   comes again with the next one
+ *
+ * It answers how many bytes it wrote to `text`, 0 being fine. If `capacity` is too small, it answers how many it needs, up to 16 MiB, and is
+ * called again with as many.
+ */
+typedef int64_t (*aq_event_format_fn)(const aq_event_packet *packet, char *text, size_t capacity, void *user);
+
+/** A sink of files. Initialise it with aq_sink_config_init(), then set `path` at least. */
+typedef struct aq_sink_config {
+    /** Set by aq_sink_config_init(). */
+    size_t struct_size;
+    /**
+     * The file. It must not exist. With rotation, a name for many files: `%n` is the file's number from 0 (`%6n` or `%06n`: with at least 6 digits),
+     * `%Y %m %d %H %M %S` the time (UTC) at which it is begun, and `%%` a percent sign.
+     */
+    const char *path;
+    /** What each file begins with; copied. NULL (default) for nothing. In a framed file it is the user's part of the file's header. */
+    const void *header;
+    /** Bytes at header. */
+    size_t header_size;
+    /**
+     * What packets mean, for text, CSV, and the header of framed files; NULL (default) if nobody knows. Packets that do not follow it are left out of
+     * text and CSV, and counted as skipped.
+     */
+    const aq_packet_layout *layout;
+    /** Between the values of AQ_WRITE_TEXT by a layout; NULL (default) is ",". */
+    const char *separator;
+    /** What makes text, or other bytes, of packets; NULL (default) for none. */
+    aq_event_format_fn format;
+    /** Passed to format. */
+    void *format_user;
+    /** Releases format_user. */
+    aq_user_free_fn format_user_free;
+    /** A file that has grown to so many bytes is followed by the next one; 0 (default): never. */
+    uint64_t rotate_bytes;
+    /** A file that is so old is followed by the next one when there is a packet to write, in nanoseconds; 0 (default): never. */
+    uint64_t rotate_interval_ns;
+    /** For AQ_DURABILITY_INTERVAL, in nanoseconds. 1 s by default. */
+    uint64_t sync_interval_ns;
+    /** AQ_WRITE_*; AQ_WRITE_BINARY by default. */
+    int32_t mode;
+    /** AQ_DURABILITY_*; AQ_DURABILITY_SYSTEM by default. */
+    int32_t durability;
+    /** 1: it is the primary sink, in the place of the present one, which is closed; 0 (default): it is another one. */
+    int32_t primary;
+    /** 0. */
+    uint32_t reserved;
+} aq_sink_config;
+
+/** What became of packets in a sink. Initialise it with aq_sink_stats_init() first. */
+typedef struct aq_sink_stats {
+    /** Set by aq_sink_stats_init(). */
+    size_t struct_size;
+    /** Packets that it has. */
+    uint64_t packets;
+    /** Bytes that it wrote, without headers. */
+    uint64_t bytes;
+    /** Packets that it left out: a format function said so, or they do not follow the layout. */
+    uint64_t skipped;
+    /** Packets that were lost on the way to it, since it was attached. */
+    uint64_t lost;
+    /** Bytes of these. */
+    uint64_t lost_bytes;
+    /** Flushes in which it failed. */
+    uint64_t errors;
+} aq_sink_stats;
+
+/**
+ * Takes packets.
+ *
+ * - called from: whichever thread flushes; one call at a time for each sink
+ * - may block: yes; the flush waits, puts go on as long as there is space
+ * - may call: as aq_event_format_fn
+ * - valid until: it returns, the packets and what they point to
+ * - on error: it answers a negative number (an AQ_E_*), which fails the flush: the same packets come again with the next one; else AQ_OK
+ */
+typedef aq_status (*aq_event_write_fn)(const aq_event_packet *packets, size_t n_packets, void *user);
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_sink_config_init(aq_sink_config *config, size_t struct_size);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_sink_stats_init(aq_sink_stats *stats, size_t struct_size);
+
+/**
+ * Writes packets as they are to a file: a primary sink, in the place of the present one, which is closed. The first packet in it is the oldest in
+ * the buffer.
+ *
+ * @param buffer the buffer
+ * @param path the file, which must not exist
+ * @return AQ_OK; AQ_E_IO when the file cannot be created; AQ_E_STATE from a function that a flush of this buffer has called
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_set_primary_sink(aq_event_buffer *buffer, const char *path);
+
+/**
+ * Writes packets to one more file, in a format of the caller's. aq_event_buffer_add_sink() knows more formats, rotation, and durability.
+ *
+ * @param buffer the buffer
+ * @param path the file, which must not exist
+ * @param mode AQ_WRITE_BINARY, AQ_WRITE_TEXT, or AQ_WRITE_FRAMED
+ * @param format what makes text, or bytes, of packets; NULL with AQ_WRITE_BINARY writes them as they are
+ * @param user passed to format
+ * @param user_free releases user; may be NULL
+ * @param header what the file begins with; may be NULL if header_size is 0
+ * @param header_size bytes at header
+ * @return as for aq_event_buffer_add_sink()
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_add_custom_sink(aq_event_buffer *buffer, const char *path, int32_t mode,
+    aq_event_format_fn format, void *user, aq_user_free_fn user_free, const void *header, size_t header_size);
+
+/**
+ * Attaches a sink of files. The first packet in it is the oldest in the buffer.
+ *
+ * @param buffer the buffer
+ * @param config what to write, and where to; copied
+ * @param index receives the sink's index for aq_event_buffer_get_sink_stats(): the others count from 0 in the order in which they are added, the primary
+ *     one has AQ_PRIMARY_SINK; may be NULL
+ * @return AQ_OK; AQ_E_INVALID when a field of config is out of range, or the mode takes what is not there; AQ_E_IO when the file cannot be created, or
+ *     the one that it takes the place of not be closed; AQ_E_STATE from a function that a flush of this buffer has called
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_add_sink(aq_event_buffer *buffer, const aq_sink_config *config, size_t *index);
+
+/**
+ * Attaches a sink that calls a function with the packets, up to 256 at a time.
+ *
+ * @param buffer the buffer
+ * @param write the function
+ * @param user passed to write
+ * @param user_free releases user; may be NULL
+ * @param primary 1: it is the primary sink, in the place of the present one, which is closed; 0: it is another one
+ * @param index receives the sink's index, as for aq_event_buffer_add_sink(); may be NULL
+ * @return AQ_OK; AQ_E_INVALID when write is NULL; AQ_E_STATE from a function that a flush of this buffer has called
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_add_callback_sink(aq_event_buffer *buffer, aq_event_write_fn write, void *user,
+    aq_user_free_fn user_free, int32_t primary, size_t *index);
+
+/**
+ * Closes and forgets all sinks, without a flush: packets stay in the buffer.
+ *
+ * @param buffer the buffer
+ * @return AQ_OK; AQ_E_IO when a file cannot be closed properly: all sinks are gone nevertheless; AQ_E_STATE from a function that a flush of this buffer
+ *     has called
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_disconnect_sinks(aq_event_buffer *buffer);
+
+/**
+ * How many sinks a buffer has. While a flush is writing, it waits for the end of that.
+ *
+ * @param buffer the buffer
+ * @param count receives the number, without the primary one
+ * @param has_primary receives 1 if there is a primary one, else 0; may be NULL
+ * @return AQ_OK; AQ_E_STATE from a function that a flush of this buffer has called
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_sink_count(const aq_event_buffer *buffer, size_t *count, int32_t *has_primary);
+
+/**
+ * What became of packets in a sink. While a flush is writing, it waits for the end of that.
+ *
+ * @param buffer the buffer
+ * @param index AQ_PRIMARY_SINK, or that of another one
+ * @param stats receives the counts; initialised with aq_sink_stats_init()
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is no such sink; AQ_E_STATE from a function that a flush of this buffer has called
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_get_sink_stats(const aq_event_buffer *buffer, size_t index, aq_sink_stats *stats);
+
 #ifdef __cplusplus
 }
 #endif

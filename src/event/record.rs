@@ -3,8 +3,9 @@
 //! The C header has both headers as structs, `aq_chunk_record` and `aq_heap_record`; docs/event-files.md describes them byte by byte.
 
 use crate::chunk::Chunk;
+use crate::recv::Arrival;
 use crate::recv::heap::Heap;
-use crate::spead::ItemValue;
+use crate::spead::item::ItemValue;
 
 /// What a chunk's header begins with: "AQCH".
 pub const CHUNK_MAGIC: u32 = u32::from_le_bytes(*b"AQCH");
@@ -44,7 +45,7 @@ pub fn chunk_header(chunk: &Chunk) -> Vec<u8> {
 pub fn heap_header(heap: &Heap) -> Vec<u8> {
     let mut bytes = start(HEAP_MAGIC, HEAP_HEADER);
     let payload = heap.payload();
-    let time = |arrival: Option<crate::recv::sink::Arrival>| arrival.map_or(0, |arrival| arrival.nanoseconds);
+    let time = |arrival: Option<Arrival>| arrival.map_or(0, |arrival| arrival.nanoseconds);
     let length = heap.length().map_or(-1, |length| i64::try_from(length).unwrap_or(i64::MAX));
     bytes.extend(heap.cnt().to_le_bytes());
     bytes.extend(length.to_le_bytes());

@@ -89,7 +89,7 @@ pub(super) fn into_handle(chunk: Box<Chunk>) -> *mut aq_chunk {
 ///
 /// # Safety
 /// `pointer` is NULL, a chunk that is not freed, or a handle of another kind.
-unsafe fn held<'a>(pointer: *const aq_chunk) -> Result<&'a Chunk> {
+pub(super) unsafe fn held<'a>(pointer: *const aq_chunk) -> Result<&'a Chunk> {
     let pointer = pointer.cast::<Chunk>();
     if pointer.is_null() {
         return Err(Error::invalid("chunk must not be NULL"));

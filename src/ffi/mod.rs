@@ -25,6 +25,8 @@
 //! | [`heap_stream`] | `aq_recv_stream_new`, `_get` |
 //! | [`chunk_stream`] | `aq_chunk_place_data`, `aq_chunk_ring_stream_new` |
 //! | [`packet_layout`] | `aq_packet_layout_*` |
+//! | [`event`] | `aq_event_buffer_*` |
+//! | [`sink`] | `aq_sink_*`, where event buffers write to |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -47,6 +49,7 @@ pub mod callback;
 pub mod chunk;
 pub mod chunk_stream;
 pub mod copy;
+pub mod event;
 pub mod guard;
 pub mod handle;
 pub mod heap;
@@ -63,6 +66,7 @@ pub mod pointer;
 pub mod reader;
 pub mod recv;
 pub mod ring;
+pub mod sink;
 pub mod sized;
 pub mod stats;
 pub mod status;

@@ -34,6 +34,7 @@
 //! at the same time.
 
 use std::ffi::{CString, c_char};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::guard::{Outcome, guard};
@@ -60,7 +61,7 @@ impl Opaque for aq_packet_layout {
 
 /// A layout, and its names as C wants them.
 pub struct Named {
-    layout: PacketLayout,
+    layout: Arc<PacketLayout>,
     names: Vec<CString>,
 }
 
@@ -68,7 +69,12 @@ impl Named {
     fn new(layout: PacketLayout) -> Self {
         // Names have no zero byte.
         let name = |field: &Field| CString::new(field.name.as_str()).unwrap_or_default();
-        Self { names: layout.fields().iter().map(name).collect(), layout }
+        Self { names: layout.fields().iter().map(name).collect(), layout: Arc::new(layout) }
+    }
+
+    /// The layout, for those who keep it longer than its handle.
+    pub(super) fn layout(&self) -> &Arc<PacketLayout> {
+        &self.layout
     }
 
     fn field(&self, index: usize) -> Result<&Field> {

@@ -161,6 +161,22 @@ pub fn of(error: &Error) -> aq_status {
     }
 }
 
+/// The kind of an error that a function of the program answers; `None` for numbers that say nothing about what went wrong.
+pub fn kind(status: aq_status) -> Option<ErrorKind> {
+    Some(match status {
+        AQ_E_INVALID => ErrorKind::Invalid,
+        AQ_E_STATE => ErrorKind::State,
+        AQ_E_NOMEM => ErrorKind::NoMemory,
+        AQ_E_IO => ErrorKind::Io,
+        AQ_E_FORMAT => ErrorKind::Format,
+        AQ_E_VERSION => ErrorKind::Version,
+        AQ_E_UNSUPPORTED => ErrorKind::Unsupported,
+        AQ_E_NOT_FOUND => ErrorKind::NotFound,
+        AQ_E_TRUNCATED => ErrorKind::Truncated,
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
