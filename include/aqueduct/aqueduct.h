@@ -3913,8 +3913,8 @@ aq_status aq_event_buffer_get_stats(const aq_event_buffer *buffer, aq_event_buff
 #define AQ_DURABILITY_INTERVAL 2
 /** A format function's answer: leave this packet out. */
 #define AQ_FORMAT_SKIP (-1)
-
-
+/** The primary sink, where an index of a sink is asked for. */
+#define AQ_PRIMARY_SINK (-1)
 
 /** A packet on its way out. */
 typedef struct aq_event_packet {
@@ -4083,7 +4083,7 @@ aq_status aq_event_buffer_add_custom_sink(aq_event_buffer *buffer, const char *p
  *
  * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
  */
-aq_status aq_event_buffer_add_sink(aq_event_buffer *buffer, const aq_sink_config *config, size_t *index);
+aq_status aq_event_buffer_add_sink(aq_event_buffer *buffer, const aq_sink_config *config, int64_t *index);
 
 /**
  * Attaches a sink that calls a function with the packets, up to 256 at a time.
@@ -4099,7 +4099,7 @@ aq_status aq_event_buffer_add_sink(aq_event_buffer *buffer, const aq_sink_config
  * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
  */
 aq_status aq_event_buffer_add_callback_sink(aq_event_buffer *buffer, aq_event_write_fn write, void *user,
-    aq_user_free_fn user_free, int32_t primary, size_t *index);
+    aq_user_free_fn user_free, int32_t primary, int64_t *index);
 
 /**
  * Closes and forgets all sinks, without a flush: packets stay in the buffer.
@@ -4130,11 +4130,11 @@ aq_status aq_event_buffer_sink_count(const aq_event_buffer *buffer, size_t *coun
  * @param buffer the buffer
  * @param index AQ_PRIMARY_SINK, or that of another one
  * @param stats receives the counts; initialised with aq_sink_stats_init()
- * @return AQ_OK; AQ_E_NOT_FOUND when there is no such sink; AQ_E_STATE from a function that a flush of this buffer has called
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is no such sink; AQ_E_INVALID when index is negative and not AQ_PRIMARY_SINK; AQ_E_STATE from a function that a flush of this buffer has called
  *
  * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
  */
-aq_status aq_event_buffer_get_sink_stats(const aq_event_buffer *buffer, size_t index, aq_sink_stats *stats);
+aq_status aq_event_buffer_get_sink_stats(const aq_event_buffer *buffer, int64_t index, aq_sink_stats *stats);
 
 #ifdef __cplusplus
 }

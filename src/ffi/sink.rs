@@ -51,7 +51,7 @@ pub const AQ_DURABILITY_INTERVAL: i32 = 2;
 pub const AQ_FORMAT_SKIP: i64 = -1;
 
 /// The primary sink, where an index of a sink is asked for.
-pub const AQ_PRIMARY_SINK: usize = usize::MAX;
+pub const AQ_PRIMARY_SINK: i64 = -1;
 
 /// The most that a format function may write for one packet: 16 MiB.
 const MOST_TEXT: usize = 16 << 20;
@@ -507,7 +507,7 @@ pub unsafe extern "C" fn aq_event_buffer_add_custom_sink(
 pub unsafe extern "C" fn aq_event_buffer_add_sink(
     buffer: *mut aq_event_buffer,
     config: *const aq_sink_config,
-    index: *mut usize,
+    index: *mut i64,
 ) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
@@ -526,7 +526,7 @@ pub unsafe extern "C" fn aq_event_buffer_add_sink(
         let sink = unsafe { file_sink(&c, callback) }?;
         let index = buffer.add_sink(sink, primary)?;
         if let Some(out) = out {
-            out.write(if primary { AQ_PRIMARY_SINK } else { index });
+            out.write(if primary { AQ_PRIMARY_SINK } else { index as i64 });
         }
         Ok(Outcome::Done)
     })
@@ -550,7 +550,7 @@ pub unsafe extern "C" fn aq_event_buffer_add_callback_sink(
     user: *mut c_void,
     user_free: aq_user_free_fn,
     primary: i32,
-    index: *mut usize,
+    index: *mut i64,
 ) -> aq_status {
     guard(|| {
         // SAFETY: user_free may be called once with user, by the contract of callbacks.
@@ -562,7 +562,7 @@ pub unsafe extern "C" fn aq_event_buffer_add_callback_sink(
         let out = unsafe { Out::optional(index, "index") }?;
         let index = buffer.add_sink(Box::new(CSink { callback, lost: Amount::default() }), primary)?;
         if let Some(out) = out {
-            out.write(if primary { AQ_PRIMARY_SINK } else { index });
+            out.write(if primary { AQ_PRIMARY_SINK } else { index as i64 });
         }
         Ok(Outcome::Done)
     })
@@ -620,20 +620,25 @@ pub unsafe extern "C" fn aq_event_buffer_sink_count(
 /// @param buffer the buffer
 /// @param index AQ_PRIMARY_SINK, or that of another one
 /// @param stats receives the counts; initialised with aq_sink_stats_init()
-/// @return AQ_OK; AQ_E_NOT_FOUND when there is no such sink; AQ_E_STATE from a function that a flush of this buffer has called
+/// @return AQ_OK; AQ_E_NOT_FOUND when there is no such sink; AQ_E_INVALID when index is negative and not AQ_PRIMARY_SINK; AQ_E_STATE from a function that a flush of this buffer has called
 ///
 /// Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aq_event_buffer_get_sink_stats(
     buffer: *const aq_event_buffer,
-    index: usize,
+    index: i64,
     stats: *mut aq_sink_stats,
 ) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let buffer = unsafe { handle::borrow(buffer, "buffer") }?;
-        let SinkStats { progress, errors } =
-            buffer.sink_stats((index != AQ_PRIMARY_SINK).then_some(index))?;
+        let index = match index {
+            AQ_PRIMARY_SINK => None,
+            _ => Some(usize::try_from(index).map_err(|_| {
+                Error::invalid(format!("index must be AQ_PRIMARY_SINK, 0 or positive (got {index})"))
+            })?),
+        };
+        let SinkStats { progress, errors } = buffer.sink_stats(index)?;
         let value = aq_sink_stats {
             struct_size: 0,
             packets: progress.packets,
