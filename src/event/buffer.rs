@@ -22,6 +22,9 @@ use crate::sys::eventfd::EventFd;
 /// From this size on, a packet is copied without the lock.
 const LARGE: usize = 16 << 10;
 
+/// Who puts many packets lets others have the lock after so many bytes, if they wait for it.
+const TURN: usize = 64 << 10;
+
 /// Why a packet was not taken. The caller still has it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PutError {
@@ -177,6 +180,7 @@ impl EventBuffer {
         let time = self.time();
         let mut state = self.state.lock();
         self.put_locked(&mut state, parts, size, time, wait)?;
+        self.data.notify_one();
         self.added(&mut state);
         Ok(())
     }
@@ -191,7 +195,7 @@ impl EventBuffer {
         self.config.check_size(size)?;
         let time = self.time();
         let mut state = self.state.lock();
-        let mut count = 0;
+        let (mut count, mut turn) = (0, 0);
         let mut result = Ok(());
         for packet in data.chunks_exact(size) {
             result = self.put_locked(&mut state, &[packet], size, time, wait);
@@ -199,7 +203,13 @@ impl EventBuffer {
                 break;
             }
             count += 1;
+            turn += size;
+            if turn >= TURN {
+                turn = 0;
+                MutexGuard::bump(&mut state);
+            }
         }
+        self.data.notify_all();
         self.added(&mut state);
         match result {
             Err(error) if count == 0 => Err(error),
@@ -283,6 +293,8 @@ impl EventBuffer {
             Some(_) => state.store.close(number, Some(size), time),
         }
         state.stats.put.add(size);
+        // Also what was put behind it can be taken now.
+        self.data.notify_all();
         self.added(&mut state);
         // It may have needed less than it had.
         self.space.notify_all();
@@ -297,6 +309,7 @@ impl EventBuffer {
         }
         state.store.close(number, None, 0);
         state.stats.cancelled += 1;
+        self.data.notify_all();
         self.added(&mut state);
         self.space.notify_all();
         Ok(())
@@ -444,13 +457,12 @@ impl EventBuffer {
         u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Packets have been added: tells those who wait for them.
+    /// Packets have been added, which those who wait for `data` have been told: tells the others.
     #[inline]
     fn added(&self, state: &mut State) {
         if state.flusher.waits && self.is_almost_full(state) {
             self.due.notify_one();
         }
-        self.data.notify_one();
         if self.level.get().is_some() {
             self.bring_level(state);
         }

@@ -50,6 +50,8 @@ struct Current {
     file: File,
     path: PathBuf,
     size: u64,
+    /// Of `size`, what it began with.
+    header: u64,
     begun: Instant,
     /// Where the sink was at its beginning.
     start: Progress,
@@ -102,8 +104,8 @@ impl Files {
             }
             Ok(header.len() as u64)
         });
-        let size = match written {
-            Ok(size) => size,
+        let header = match written {
+            Ok(header) => header,
             Err(error) => {
                 // Ours, and of no use: so that another try finds its name free.
                 let _ = std::fs::remove_file(&path);
@@ -111,7 +113,8 @@ impl Files {
             }
         };
         let now = Instant::now();
-        self.current = Some(Current { file, path, size, begun: now, start, synced: now, dirty: false });
+        self.current =
+            Some(Current { file, path, size: header, header, begun: now, start, synced: now, dirty: false });
         Ok(())
     }
 
@@ -143,7 +146,7 @@ impl Files {
         match &self.current {
             Some(current) => {
                 let limit = self.config.rotate_bytes;
-                limit > 0 && current.size + pending >= limit
+                limit > 0 && current.size + pending >= limit.max(current.header + 1)
             }
             None => true,
         }
@@ -152,7 +155,10 @@ impl Files {
     /// Whether the current file has been written to for long enough.
     pub(super) fn is_old(&self) -> bool {
         match (&self.current, self.config.rotate_interval) {
-            (Some(current), Some(interval)) => current.begun.elapsed() >= interval,
+            // One without a record stays: there are no files of nothing.
+            (Some(current), Some(interval)) => {
+                current.size > current.header && current.begun.elapsed() >= interval
+            }
             _ => false,
         }
     }
