@@ -1598,7 +1598,10 @@ aq_status aq_recv_stream_free_ring(const aq_recv_stream *stream, aq_chunk_ring *
 
 /** The time of arrival is not taken. */
 #define AQ_TIMESTAMPS_NONE 0
-/** The kernel takes the time (SO_TIMESTAMPING). */
+/**
+ * The kernel takes the time (SO_TIMESTAMPING). It begins to do so up to some milliseconds after the first socket of the host has asked
+ * for it; packets that come in between have the time at which they are read.
+ */
 #define AQ_TIMESTAMPS_SOFTWARE 1
 /** The network card takes the time if it is set up to do so (hwstamp_ctl), else the kernel; aq_arrival tells which. */
 #define AQ_TIMESTAMPS_HARDWARE 2
