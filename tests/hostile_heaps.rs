@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::ThreadId;
 
-use aqueduct::error::ErrorKind;
+use aqueduct::error::{Error, ErrorKind};
 use aqueduct::recv::heap::{Heap, HeapCallbackStream, HeapRingStream, RingConfig};
 use aqueduct::recv::reader::{
     BufferReader, InprocQueue, InprocReader, OnGarbage, Reader, TcpConfig, TcpReader, UdpConfig, UdpReader,
@@ -450,6 +450,71 @@ fn hostile_descriptors_cost_their_item_only() {
     assert!(resident() < before + 50 * MIB);
 }
 
+/// What one heap says is not multiplied by the messages about it, nor kept without a limit.
+#[test]
+fn long_descriptors_are_neither_repeated_nor_hoarded() {
+    let before = resident();
+    // A long name, and many values that do not fit: a message each.
+    let mut heap = DescribedHeap::default();
+    heap.describe(0x2001, &"n".repeat(MIB / 2), "{'descr': '<u8', 'fortran_order': False, 'shape': (9,)}");
+    let mut packet = Wire { items: heap.items.clone(), ..Wire::whole(1, heap.payload.clone()) };
+    (0..2000).for_each(|value| packet.items.push((true, 0x2001, value)));
+    let mut group = ItemGroup::new(GroupLimits::default());
+    let errors = update_from(&mut group, packet.encode(), &[]);
+    assert_eq!(errors.len(), 2000);
+    assert!(errors.iter().all(|error| error.message().len() < 500), "{:.500}", errors[0].message());
+    drop(errors);
+    assert!(resident() < before + 50 * MIB, "{} MiB more", (resident() - before) / MIB);
+
+    // Long descriptions, heap after heap, of ever new items.
+    let limits = GroupLimits { max_bytes: 4 * MIB, ..GroupLimits::default() };
+    let mut group = ItemGroup::new(limits);
+    let mut refused = 0;
+    for i in 0..200 {
+        let mut heap = DescribedHeap::default();
+        let name = format!("{i}{}", "n".repeat(MIB / 2));
+        heap.describe(0x2001 + i, &name, "{'descr': '<u8', 'fortran_order': False, 'shape': ()}");
+        let errors = update_from(&mut group, heap.encode(), &[]);
+        assert!(errors.iter().all(|error| error.kind() == ErrorKind::NoMemory), "{errors:?}");
+        refused += errors.len();
+    }
+    assert_eq!((group.len(), refused), (3, 197), "4 MiB hold three names of half a MiB, twice each");
+    assert!(resident() < before + 50 * MIB, "{} MiB more", (resident() - before) / MIB);
+
+    // Records of many fields are larger in memory than as a text, and entries of a format are than those on the wire.
+    let fields: String = (0..60_000).map(|i| format!("('{i}','u1'),")).collect();
+    let header = format!("{{'descr': [{fields}], 'fortran_order': False, 'shape': ()}}");
+    let mut group = ItemGroup::new(limits);
+    for i in 0..20 {
+        let mut heap = DescribedHeap::default();
+        heap.describe(0x2001 + i, &format!("record {i}"), &header);
+        let errors = update_from(&mut group, heap.encode(), &[]);
+        assert_eq!(errors.len(), 1, "{i}");
+        assert_eq!(errors[0].kind(), ErrorKind::NoMemory);
+        heap = DescribedHeap::default();
+        heap.describe_format(0x3001 + i, &[*b"u\0\x08"; 200_000].concat());
+        let errors = update_from(&mut group, heap.encode(), &[]);
+        assert_eq!(errors.len(), 1, "{i}");
+        assert_eq!(errors[0].kind(), ErrorKind::Format);
+        assert!(errors[0].message().contains("200000 entries"), "{}", errors[0].message());
+    }
+    assert!(group.is_empty());
+    assert!(resident() < before + 100 * MIB, "{} MiB more", (resident() - before) / MIB);
+}
+
+/// What goes wrong when a group is told of a heap in one packet.
+fn update_from(group: &mut ItemGroup, packet: Vec<u8>, changed: &[usize]) -> Vec<Error> {
+    let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
+    let stream = HeapRingStream::new(&pool, StreamConfig::default(), RingConfig::default()).unwrap();
+    let queue = Arc::new(InprocQueue::new(0).unwrap());
+    queue.add_packet(&packet, Wait::No).unwrap();
+    assert!(stream.stream().add_reader(Box::new(InprocReader::new(queue).unwrap())).unwrap());
+    let heap = stream.get(Wait::Forever).unwrap();
+    let update = group.update(heap.items(), heap.flavour(), heap.bug_compat());
+    assert_eq!(update.changed, changed);
+    update.errors.into_iter().map(|error| error.error).collect()
+}
+
 /// A heap of descriptors and values, in one packet.
 #[derive(Default)]
 struct DescribedHeap {
@@ -471,6 +536,11 @@ impl DescribedHeap {
             0x15,
             name.len() as u64,
         );
+        self.value(5, &inner.encode());
+    }
+
+    fn describe_format(&mut self, id: u64, format: &[u8]) {
+        let inner = Wire::whole(1, format.to_vec()).item(true, 0x14, id).item(false, 0x13, 0);
         self.value(5, &inner.encode());
     }
 

@@ -2481,7 +2481,7 @@ typedef struct aq_item_group_config {
     size_t struct_size;
     /** Items, at least 1; 65536 by default. Further ones are errors of an update (AQ_E_NOMEM). */
     size_t max_items;
-    /** Bytes of all values together; 2^32 by default. A value beyond is an error of an update (AQ_E_NOMEM). */
+    /** Bytes of all values, names and descriptions together; 2^32 by default. What is beyond is an error of an update (AQ_E_NOMEM). */
     size_t max_bytes;
 } aq_item_group_config;
 

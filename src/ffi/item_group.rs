@@ -62,7 +62,7 @@ pub struct aq_item_group_config {
     pub struct_size: usize,
     /// Items, at least 1; 65536 by default. Further ones are errors of an update (AQ_E_NOMEM).
     pub max_items: usize,
-    /// Bytes of all values together; 2^32 by default. A value beyond is an error of an update (AQ_E_NOMEM).
+    /// Bytes of all values, names and descriptions together; 2^32 by default. What is beyond is an error of an update (AQ_E_NOMEM).
     pub max_bytes: usize,
 }
 

@@ -156,7 +156,8 @@ fn is_unit(text: &str) -> bool {
     known.contains(&letters) && text.len() < 24
 }
 
-fn shorten(text: &str) -> String {
+/// As much of a text as a message should have, which an attacker may have written.
+pub(super) fn shorten(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
@@ -205,6 +206,18 @@ impl Dtype {
         match self {
             Dtype::Scalar(scalar) => scalar.size,
             Dtype::Record(_, size) => *size,
+        }
+    }
+
+    /// Bytes that the description of the type itself takes, beside the struct; about.
+    pub(super) fn footprint(&self) -> usize {
+        let field = |field: &Field| {
+            let own = size_of::<Field>() + field.name.len() + size_of_val(field.shape.as_slice());
+            own + field.dtype.footprint()
+        };
+        match self {
+            Dtype::Scalar(scalar) => scalar.unit.len(),
+            Dtype::Record(fields, _) => fields.iter().map(field).sum(),
         }
     }
 

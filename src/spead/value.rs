@@ -80,8 +80,9 @@ impl Descriptor {
             Some(_) => needed / 8,
             None => count.saturating_mul(self.dtype()?.size()),
         };
-        let no_memory =
-            |_| Error::new(ErrorKind::NoMemory, format!("item {}: no memory for {size} bytes", self.name));
+        let no_memory = |_| {
+            Error::new(ErrorKind::NoMemory, format!("item {}: no memory for {size} bytes", self.short_name()))
+        };
         out.try_reserve_exact(size).map_err(no_memory)?;
         match (wire, &self.layout) {
             (Some(wire), _) => {
@@ -95,7 +96,7 @@ impl Descriptor {
     }
 
     fn wrong(&self, what: impl std::fmt::Display) -> Error {
-        Error::new(ErrorKind::Format, format!("item {} ({:#x}): {what}", self.name, self.id))
+        Error::new(ErrorKind::Format, format!("item {} ({:#x}): {what}", self.short_name(), self.id))
     }
 }
 
