@@ -318,6 +318,59 @@ fn a_flood_of_garbage_is_counted_and_hardly_logged() {
     assert_eq!(said, malformed, "{lines:?}");
 }
 
+/// What a row's event costs once, it must not cost for ever: each as a flood, counted to the packet.
+#[test]
+fn every_event_may_come_in_floods() {
+    const FLOOD: u64 = 20_000;
+    const OUTSIDE: u64 = 1 << 20;
+    const EXTRA: u64 = 1 << 21;
+    type Row = (&'static str, Stat, fn(u64) -> Vec<Wire>);
+    let rows: [Row; 11] = [
+        ("far future", Stat::PacketsJumpRejected, |i| vec![whole(i % 4), whole((1 << 40) + i)]),
+        ("too old", Stat::PacketsTooOld, |i| match i {
+            0 => vec![whole(4000)],
+            _ => vec![whole(i % 4)],
+        }),
+        ("rejected", Stat::PacketsRejected, |_| vec![whole(SENTINEL)]),
+        ("outside", Stat::PacketsOutOfBounds, |_| vec![whole(OUTSIDE)]),
+        ("extra outside", Stat::PacketsOutOfBounds, |_| vec![whole(EXTRA)]),
+        ("too large", Stat::HeapTooLarge, |i| vec![Wire::part(i, 1 << (33 + i % 14), 0, vec![1; 64])]),
+        ("far offset", Stat::HeapTooLarge, |i| {
+            vec![Wire { heap_length: None, ..Wire::part(i, 0, 1 << 40, vec![1; 64]) }]
+        }),
+        ("duplicate", Stat::Duplicate, |_| vec![Wire::part(1, SLOT as u64, 0, vec![1; 100])]),
+        ("overlap", Stat::Overlap, |i| match i {
+            0 => vec![Wire::part(1, SLOT as u64, 0, vec![1; 100])],
+            _ => vec![Wire::part(1, SLOT as u64, 50, vec![1; 100])],
+        }),
+        ("lost start", Stat::OutOfOrder, |i| vec![Wire::part(i, SLOT as u64, 50, vec![1; 100])]),
+        ("item beyond", Stat::MalformedItemBeyondHeap, |i| vec![whole(i).item(false, 0x1600, 1 << 40)]),
+    ];
+    listen();
+    let pool = pool(1);
+    for (name, stat, packets) in rows {
+        let plan = Plan { max_heap_extra: 8, extra_size: 8, ..Plan::new(&pool) };
+        let rig = plan.build_with(|heap_cnt, _| match heap_cnt {
+            OUTSIDE => Placement { heap_offset: usize::MAX, ..slot(0) },
+            EXTRA => Placement { extra_size: 9, ..slot(0) },
+            heap_cnt => slot(heap_cnt),
+        });
+        let feed = rig.udp();
+        let worker = rig.settle(&feed);
+        let lines_before = lines_of(worker).len();
+        let before = resident();
+        rig.add(MemoryReader::of((0..FLOOD).flat_map(packets).map(|packet| packet.encode())));
+        rig.wait_for(name, |stats| stats[stat] >= FLOOD - 1);
+        let (stats, grown) = (rig.stop(), resident().saturating_sub(before) / MIB);
+        assert!((FLOOD - 1..=FLOOD + 1).contains(&stats[stat]), "{name}: {}", stats[stat]);
+        assert!(grown < 64, "{name}: {grown} MiB more");
+        // The first, a sum once a second, and one at the end.
+        let lines = lines_of(worker).split_off(lines_before);
+        assert!(lines.len() < 10, "{name}: {lines:#?}");
+        assert_others_go_on(&pool);
+    }
+}
+
 #[test]
 fn a_buffer_with_garbage_ends_with_an_error_that_says_where() {
     let rig = Plan::new(&pool(1)).build();

@@ -105,6 +105,7 @@ impl Plan {
 
     /// A stream whose heaps go where `place` says, which gets their number and their length (or -1).
     pub fn build_with(self, mut place: impl FnMut(u64, i64) -> Placement + Send + 'static) -> Rig {
+        let before = resident();
         let (sender, placed) = channel();
         let callback = move |request: &mut PlaceRequest<'_>| {
             let (heap_cnt, heap_length) = (request.items[0] as u64, request.items[1]);
@@ -136,7 +137,7 @@ impl Plan {
         for _ in 0..self.chunks {
             assert!(matches!(stream.add_free_chunk(self.chunk()), AddFree::Added));
         }
-        Rig { stream, placed }
+        Rig { stream, placed, before }
     }
 }
 
@@ -145,6 +146,8 @@ pub struct Rig {
     pub stream: ChunkRingStream,
     /// Heap numbers as the place callback gets them, and its thread.
     pub placed: Receiver<(u64, ThreadId)>,
+    /// Memory of the process before there was this stream.
+    pub before: usize,
 }
 
 impl Rig {
@@ -222,12 +225,14 @@ impl Rig {
             .collect()
     }
 
-    /// The statistics of a stream that has ended.
+    /// The statistics of a stream that has ended. Memory was bounded, whatever came (other tests of the process run meanwhile).
     pub fn stats(&self) -> Snapshot {
         assert!(self.stream.stream().end_reason().is_some());
         let stats = self.stream.stream().snapshot();
         assert!(stats.ledger_closes(), "{}", describe(&stats));
         assert_eq!(stats[Stat::PacketsPending], 0);
+        let grown = resident().saturating_sub(self.before) >> 20;
+        assert!(grown < 256, "{grown} MiB more");
         stats
     }
 

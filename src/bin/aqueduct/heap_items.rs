@@ -129,6 +129,15 @@ pub fn json(heap: &Heap, items: &[Shown]) -> String {
     format!("{line}\n")
 }
 
+/// A sender's text as one line that does nothing to a terminal.
+fn plain(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 /// The heap's lines for people: one for the heap, one for each item.
 pub fn text(heap: &Heap, items: &[Shown]) -> String {
     let mut text = format!("heap {}: ", heap.cnt());
@@ -140,11 +149,15 @@ pub fn text(heap: &Heap, items: &[Shown]) -> String {
     for Shown { id, what } in items {
         let id = id.map_or("-".into(), |id| format!("{id:#06x}"));
         let _ = match what {
-            What::Described { name, value: Some(value), .. } => writeln!(text, "  {id}  {name} = {value}"),
-            What::Described { name, dtype, shape, .. } => writeln!(text, "  {id}  {name}: {dtype} {shape:?}"),
+            What::Described { name, value: Some(value), .. } => {
+                writeln!(text, "  {id}  {} = {value}", plain(name))
+            }
+            What::Described { name, dtype, shape, .. } => {
+                writeln!(text, "  {id}  {}: {} {shape:?}", plain(name), plain(dtype))
+            }
             What::Immediate(value) => writeln!(text, "  {id}  = {value}"),
             What::Bytes { size, .. } => writeln!(text, "  {id}  {size} bytes"),
-            What::Error(error) => writeln!(text, "  {id}  error: {error}"),
+            What::Error(error) => writeln!(text, "  {id}  error: {}", plain(error)),
         };
     }
     text
