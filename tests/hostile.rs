@@ -608,6 +608,38 @@ mod pcap {
         assert_eq!(present(&chunks), [1]);
     }
 
+    /// A capture of nothing but what cannot be used, and one that claims the longest record that there can be.
+    #[test]
+    fn a_flood_of_frames_without_a_datagram_is_counted_and_hardly_logged() {
+        const FLOOD: usize = 20_000;
+        listen();
+        let good = wire::frame(&whole(1).encode());
+        let mut fragment = good.clone();
+        fragment[20] = 0x20;
+        let mut lying = good.clone();
+        lying[38] = 0x7f;
+        let kinds = [&fragment[..], &lying, &good[..100], &[]];
+        let frames =
+            (0..4 * FLOOD).map(|i| (kinds[i % 4], if i % 4 == 2 { good.len() } else { kinds[i % 4].len() }));
+        let mut bytes = wire::capture(frames);
+        bytes.extend([0, 0, 262_144, 262_144u32].iter().flat_map(|word| word.to_le_bytes()));
+        bytes.extend([0; 1000]);
+        let file = file(&bytes);
+        let pool = pool(1);
+        let rig = Plan::new(&pool).build();
+        let worker = rig.settle(&rig.udp());
+        let (before, lines_before) = (resident(), lines_of(worker).len());
+        rig.add(Box::new(PcapReader::open(file.path(), None).unwrap()));
+        let expected = [Stat::Fragment, Stat::Truncated];
+        rig.wait_for("all is read", |stats| stats[Stat::NotUdp] == 2 * FLOOD as u64);
+        let stats = rig.stop();
+        assert!(expected.iter().all(|&stat| stats[stat] == FLOOD as u64), "{stats:?}");
+        assert!(resident() < before + 32 * MIB);
+        let lines = lines_of(worker).split_off(lines_before);
+        assert!((1..10).contains(&lines.len()), "{lines:#?}");
+        assert_others_go_on(&pool);
+    }
+
     #[test]
     fn what_is_no_capture_is_refused_when_it_is_opened() {
         for (bytes, kind) in
