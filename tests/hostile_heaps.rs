@@ -564,6 +564,10 @@ fn hostile_descriptors_cost_their_item_only() {
         "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}".to_owned(),
         "{'descr': '<f\u{fc}', 'fortran_order': False, 'shape': (1,)}".to_owned(),
         "{'descr': '<f4'".to_owned(),
+        format!(
+            "{{'descr': [{}('', 'u1')], 'fortran_order': False, 'shape': ()}}",
+            "('', 'V0'), ".repeat(65)
+        ),
     ];
     let before = resident();
     for dtype in &dtypes {
@@ -642,6 +646,24 @@ fn long_descriptors_are_neither_repeated_nor_hoarded() {
     }
     assert!(group.is_empty());
     assert!(resident() < before + 100 * MIB, "{} MiB more", (resident() - before) / MIB);
+}
+
+/// Values that cost a sender nothing are taken at no great cost either, whatever their type.
+#[test]
+fn many_values_of_a_large_type_share_it() {
+    let _alone = alone();
+    let fields: String = (0..30_000).map(|i| format!("('{i}','u1'),")).collect();
+    let header = format!("{{'descr': [{fields}], 'fortran_order': False, 'shape': (0,)}}");
+    let mut heap = DescribedHeap::default();
+    heap.describe(0x2001, "none of a large record", &header);
+    let mut packet = Wire { items: heap.items.clone(), ..Wire::whole(1, heap.payload.clone()) };
+    (0..60_000).for_each(|value| packet.items.push((true, 0x2001, value)));
+    let _watch = watch("60 000 values");
+    let mut group = ItemGroup::new(GroupLimits::default());
+    assert!(update_from(&mut group, packet.encode(), &[0]).is_empty());
+    let item = group.get(0).unwrap();
+    assert_eq!(item.version, 60_000);
+    assert!(Arc::ptr_eq(&item.value.as_ref().unwrap().dtype, item.descriptor.dtype()));
 }
 
 /// What goes wrong when a group is told of a heap in one packet.

@@ -2,6 +2,7 @@
 //! little SPEAD stream of its own.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::dtype::{self, Dtype, Field, MAX_DIMENSIONS, Tuple};
 use super::format::{self, Entry};
@@ -47,6 +48,8 @@ pub struct Descriptor {
     pub shape: Vec<Option<usize>>,
     /// Its elements.
     pub layout: Layout,
+    /// Their type in this machine's byte order: one for all values, as an attacker may make it a large one.
+    native: Arc<Dtype>,
 }
 
 /// Why there is no descriptor: what is known of it all the same, and the error.
@@ -108,7 +111,11 @@ impl Descriptor {
                 (shape.map_err(in_context)?, Layout::Packed(format.map_err(in_context)?))
             }
         };
-        Ok(Self { id, name, description, shape, layout })
+        let native = Arc::new(match &layout {
+            Layout::Numpy { dtype, .. } => dtype.to_native(),
+            Layout::Packed(entries) => format::dtype(entries)?,
+        });
+        Ok(Self { id, name, description, shape, layout, native })
     }
 
     /// Bytes of memory that it takes to know such an item, beside its value; about.
@@ -117,7 +124,7 @@ impl Descriptor {
             Layout::Numpy { dtype, .. } => dtype.footprint(),
             Layout::Packed(entries) => entries.len() * size_of::<Field>(),
         };
-        // The name is a key, too, and each value has its type.
+        // The name is a key, too, and there is the type on the wire and the native one.
         2 * (self.name.len() + dtype) + self.description.len()
     }
 
@@ -132,11 +139,8 @@ impl Descriptor {
     }
 
     /// The type of elements as they are delivered, in this machine's byte order.
-    pub fn dtype(&self) -> Result<Dtype> {
-        match &self.layout {
-            Layout::Numpy { dtype, .. } => Ok(dtype.to_native()),
-            Layout::Packed(entries) => format::dtype(entries),
-        }
+    pub fn dtype(&self) -> &Arc<Dtype> {
+        &self.native
     }
 }
 

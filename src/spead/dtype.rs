@@ -10,6 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// Dimensions that an array may have; numpy has the same limit.
 pub(super) const MAX_DIMENSIONS: usize = 64;
 
+/// Fields without bytes that a record may have, with all that is in it. All others need bytes of each element, so that no more of them
+/// are looked at than come.
+const MAX_EMPTY_FIELDS: usize = 64;
+
 /// What a scalar is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -198,7 +202,11 @@ impl Dtype {
             size =
                 size.checked_add(bytes).filter(|&size| size <= isize::MAX as usize).ok_or_else(too_large)?;
         }
-        Ok(Dtype::Record(fields, size))
+        let record = Dtype::Record(fields, size);
+        match record.empty_fields() {
+            0..=MAX_EMPTY_FIELDS => Ok(record),
+            empty => Err(wrong(format!("has {empty} fields without bytes, more than {MAX_EMPTY_FIELDS}"))),
+        }
     }
 
     /// Bytes of an element.
@@ -219,6 +227,12 @@ impl Dtype {
             Dtype::Scalar(scalar) => scalar.unit.len(),
             Dtype::Record(fields, _) => fields.iter().map(field).sum(),
         }
+    }
+
+    /// How many fields have no bytes, here and in fields.
+    fn empty_fields(&self) -> usize {
+        let field = |field: &Field| usize::from(field.size() == 0) + field.dtype.empty_fields();
+        self.fields().iter().map(field).sum()
     }
 
     /// The fields of a record, in their order; none of a scalar.
