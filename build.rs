@@ -31,6 +31,7 @@ const SECTIONS: &[&str] = &[
     "heap_stream",
     "chunk_stream",
     "packet_layout",
+    "event_file",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

@@ -25,6 +25,7 @@
 //! | [`heap_stream`] | `aq_recv_stream_new`, `_get` |
 //! | [`chunk_stream`] | `aq_chunk_place_data`, `aq_chunk_ring_stream_new` |
 //! | [`packet_layout`] | `aq_packet_layout_*` |
+//! | [`event_file`] | `aq_event_file_*`, `aq_event_record` |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -47,6 +48,7 @@ pub mod callback;
 pub mod chunk;
 pub mod chunk_stream;
 pub mod copy;
+pub mod event_file;
 pub mod guard;
 pub mod handle;
 pub mod heap;
