@@ -361,9 +361,9 @@ pub unsafe extern "C" fn aq_event_file_next(
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let file = unsafe { handle::borrow(file, "file") }?;
-        // Checked before a record is taken that could not be given out.
+        // Checked before a record is taken that could not be given out; nothing is read of it.
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
-        unsafe { sized::read_known(record, "record") }?;
+        let _ = unsafe { sized::read_known(record, "record") }?;
         match file.lock().next_record()? {
             // SAFETY: as above.
             Some(value) => unsafe { sized::write(record, &value, "record") },
