@@ -132,5 +132,5 @@ fn event_file() {
     let many: Vec<u8> = (0..20).flat_map(|i| record(i, &vec![i as u8 % 3; 7 * i as usize])).collect();
     let seeds = [short, nested, many.clone(), [start, many].concat()];
     let file = tempfile::NamedTempFile::new().unwrap();
-    smoke(&seeds, 20_000, |data| bodies::event_file(data, file.path()));
+    smoke(&seeds, 4_000, |data| bodies::event_file(data, file.path()));
 }
