@@ -341,6 +341,17 @@ mod tests {
     }
 
     #[test]
+    fn what_begins_before_a_record_that_is_known_ends_before_it() {
+        let inner = record(2, &[9; 1000]);
+        let outer = record(1, &[b"some payload", inner.as_slice(), b"more"].concat());
+        let content = [b"a bad record", outer.as_slice(), b"x"].concat();
+        let known = 12 + RECORD_HEADER as u64 + 12;
+        assert_eq!(found(&content, 0, None), Some(12));
+        assert_eq!(found(&content, 0, Some(known)), Some(known));
+        assert_eq!(found(&content, 0, Some(known + 1)), Some(12));
+    }
+
+    #[test]
     fn one_search_after_the_other() {
         let mut content = Vec::new();
         let mut starts = Vec::new();

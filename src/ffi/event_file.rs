@@ -67,7 +67,7 @@ pub struct Opened {
 
 enum AnyFile {
     Framed(Box<EventFile>),
-    Raw(RawFile),
+    Raw(Box<RawFile>),
 }
 
 impl Opened {
@@ -301,7 +301,7 @@ pub unsafe extern "C" fn aq_event_file_open_raw(
         let out = unsafe { Out::new(out, "out") }?;
         // SAFETY: NULL or a string by the caller's contract.
         let path = unsafe { text::path(path, "path") }?;
-        let file = AnyFile::Raw(RawFile::open(path, packet_size)?);
+        let file = AnyFile::Raw(Box::new(RawFile::open(path, packet_size)?));
         out.write(handle::new(Mutex::new(Opened { file, layout: CString::default() })));
         Ok(Outcome::Done)
     })

@@ -22,7 +22,7 @@ pub struct Source {
 
 enum Format {
     Framed(Box<EventFile>),
-    Raw(RawFile, usize),
+    Raw(Box<RawFile>, usize),
 }
 
 impl Source {
@@ -32,7 +32,7 @@ impl Source {
         let size = options.size.or(options.layout.as_ref().map(PacketLayout::size));
         let file = match size {
             _ if options.salvage => Format::Framed(Box::new(EventFile::salvage(path)?)),
-            Some(size) if !is_framed(path) => Format::Raw(RawFile::open(path, size)?, size),
+            Some(size) if !is_framed(path) => Format::Raw(Box::new(RawFile::open(path, size)?), size),
             _ => Format::Framed(Box::new(EventFile::open(path).map_err(|error| advise(path, error))?)),
         };
         let mut layout = options.layout.clone();
