@@ -1,4 +1,4 @@
-//! The fuzz targets' bodies on stable Rust: mutated captures, and layouts, from a fixed seed.
+//! The fuzz targets' bodies on stable Rust: mutated captures, layouts and event files, from a fixed seed.
 
 #![cfg(feature = "pcap")]
 
@@ -9,6 +9,7 @@ mod data;
 #[path = "support/rng.rs"]
 mod rng;
 
+use aqueduct::event::frame::{EndMark, FileHeader, LossMark, packet_header};
 use aqueduct::recv::reader::pcap::link::udp_payload;
 use rng::Rng;
 
@@ -129,4 +130,20 @@ fn layout() {
         b"x,2x,a:B,1073741800x",
     ];
     smoke(&layouts.map(<[u8]>::to_vec), 200_000, bodies::layout);
+}
+
+#[test]
+fn event_file() {
+    let record = |time: u64, data: &[u8]| [packet_header(time, data).as_slice(), data].concat();
+    let mark = LossMark { packets: 2, bytes: 20, first_time: 3, last_time: 4 }.encode();
+    let header = FileHeader { number: 1, created: 2, layout: "<a:B".into(), user: vec![7; 5] };
+    let start = header.encode().unwrap();
+    let end = |packets| EndMark { packets, lost: 2, time: 9 }.encode();
+    let short = [&start, &record(1, b"first")[..], &mark, &record(0, b""), &end(2)].concat();
+    // A packet with a file in it, and one whose bytes are the beginning of another.
+    let nested = [&start, &record(1, &short)[..], &record(2, &short[..70]), &mark, &end(2)].concat();
+    let many: Vec<u8> = (0..20).flat_map(|i| record(i, &vec![i as u8 % 3; 7 * i as usize])).collect();
+    let seeds = [short, nested, many.clone(), [start, many].concat()];
+    let file = tempfile::NamedTempFile::new().unwrap();
+    smoke(&seeds, 4_000, |data| bodies::event_file(data, file.path()));
 }
