@@ -14,6 +14,7 @@
 //! | [`recv`] | streams: readers feed packets, packets become heaps, every packet is counted |
 //! | [`chunk`] | chunks of many heaps, placed by a callback, handed over in rings |
 //! | [`event`] | event buffers, and the sinks that write what is in them to disk |
+//! | [`signal`] | typed arrays over time, between threads, processes and hosts |
 //! | [`ffi`] | the C ABI: one file per section of the header |
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -34,6 +35,8 @@ pub mod recv;
 pub mod ring;
 #[cfg(not(loom))]
 pub mod runtime;
+#[cfg(not(loom))]
+pub mod signal;
 #[cfg(not(loom))]
 pub mod spead;
 pub mod sys;

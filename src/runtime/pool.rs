@@ -163,14 +163,14 @@ mod tests {
         let (sender, runs) = channel();
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let handle = pool.spawn(Box::new(Probe(sender, Progress::Wait, Some(theirs)))).unwrap();
-        assert_eq!(runs.recv().unwrap(), []);
+        assert!(runs.recv().unwrap().is_empty());
         ours.write_all(&[1]).unwrap();
         assert_eq!(runs.recv().unwrap(), [3]);
         ours.write_all(&[1]).unwrap();
         assert_eq!(runs.recv().unwrap(), [3]);
         assert!(!handle.is_current_thread());
         pool.stop().unwrap();
-        assert_eq!(runs.recv().unwrap(), []);
+        assert!(runs.recv().unwrap().is_empty());
         assert!(runs.recv().is_err(), "the task was dropped");
         handle.wake();
         let (sender, _runs) = channel();
@@ -185,9 +185,9 @@ mod tests {
         pool.spawn(Box::new(Panics(sender.clone()))).unwrap();
         assert_eq!(runs.recv().unwrap(), [99]);
         let handle = pool.spawn(Box::new(Probe(sender, Progress::Wait, None))).unwrap();
-        assert_eq!(runs.recv().unwrap(), []);
+        assert!(runs.recv().unwrap().is_empty());
         handle.wake();
-        assert_eq!(runs.recv().unwrap(), []);
+        assert!(runs.recv().unwrap().is_empty());
     }
 
     #[test]

@@ -192,8 +192,18 @@ impl Dtype {
         }
     }
 
+    /// Reads the code of a scalar, as numpy writes it: `<f4`.
+    pub fn parse_scalar(text: &str) -> Result<Self> {
+        Scalar::parse(text).map(Dtype::Scalar)
+    }
+
+    /// Reads a list of fields, as numpy writes it: `[('x', '<f4'), ('y', '>i2', (2, 3))]`.
+    pub fn parse_fields(text: &str) -> Result<Self> {
+        Self::from_literal(&Literal::parse(text.as_bytes())?)
+    }
+
     /// A record of these fields, whose offsets are found here.
-    pub(super) fn record(mut fields: Vec<Field>) -> Result<Self> {
+    pub fn record(mut fields: Vec<Field>) -> Result<Self> {
         let mut size = 0usize;
         for field in &mut fields {
             field.offset = size;

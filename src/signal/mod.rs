@@ -1,0 +1,18 @@
+//! Signal streams: typed arrays over time, from one thread, process or host to others.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`array`] | arrays in memory: shape, strides, and how to walk and copy them |
+//! | [`chunk`] | frames that follow each other, shared by reference |
+//! | [`params`], [`numpy`] | what both sides know of a stream, as JSON; types of elements |
+//! | [`transport`] | how chunks travel: in the process, in shared memory, by ZeroMQ |
+//! | [`wire`] | a chunk's header on the wire, as pyacq sends it |
+//! | [`history`] | the latest frames of a stream, by their absolute index |
+
+pub mod array;
+pub mod chunk;
+pub mod history;
+pub mod numpy;
+pub mod params;
+pub mod transport;
+pub mod wire;

@@ -1,0 +1,69 @@
+//! How chunks travel from an output to its inputs.
+
+use std::os::fd::BorrowedFd;
+
+use super::chunk::Chunk;
+use super::params::Params;
+use crate::error::{Error, Result};
+use crate::ring::Wait;
+
+/// What became of a chunk that was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Published {
+    /// Inputs that it went to, where the transport knows them.
+    pub inputs: u64,
+    /// Frames that were dropped for inputs that were too slow, summed over them, where the transport knows that. These see a gap.
+    pub dropped_frames: u64,
+    /// It did not go to all inputs within the time: with the policy to block; the same chunk may be published again, and goes then to those only that
+    /// have not got it.
+    pub timed_out: bool,
+}
+
+/// An input, as its output sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputInfo {
+    /// Unique within the output.
+    pub id: u64,
+    /// Chunks that wait for it.
+    pub lag_chunks: u64,
+    /// Frames that wait for it.
+    pub lag_frames: u64,
+    /// Frames that were dropped for it.
+    pub dropped_frames: u64,
+}
+
+/// The output's end.
+pub trait Publisher: Send {
+    /// Gives a chunk to all inputs, waiting for slow ones as long as `wait` allows where the policy is to block.
+    fn publish(&mut self, chunk: &Chunk, wait: Wait) -> Result<Published>;
+
+    /// Adds to the params what an input needs to find this end.
+    fn describe(&self, params: &mut Params);
+
+    /// The inputs, where the transport knows them.
+    fn inputs(&self) -> Vec<InputInfo> {
+        Vec::new()
+    }
+}
+
+/// Why there is no chunk.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoChunk {
+    /// There is none, and the call was not to wait.
+    Empty,
+    /// There was none for as long as the call might wait.
+    TimedOut,
+    /// The output is gone, and there will be no more.
+    Ended,
+    /// What came is no chunk of this stream, or the transport failed.
+    Failed(Error),
+}
+
+/// The input's end.
+pub trait Subscriber: Send {
+    /// Takes the next chunk.
+    fn receive(&mut self, wait: Wait) -> Result<Chunk, NoChunk>;
+
+    /// A descriptor that is readable when it may be worth calling `receive` (level-triggered where the transport can do so; the docs of each say).
+    fn fd(&self) -> Result<BorrowedFd<'_>>;
+}
