@@ -11,6 +11,8 @@ pub mod file;
 #[cfg(not(loom))]
 pub mod interface;
 #[cfg(not(loom))]
+pub mod mirror;
+#[cfg(not(loom))]
 pub mod mmap;
 #[cfg(not(loom))]
 pub mod numa;
