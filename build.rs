@@ -33,6 +33,7 @@ const SECTIONS: &[&str] = &[
     "packet_layout",
     "event",
     "sink",
+    "event_file",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

@@ -128,7 +128,7 @@ proptest! {
         let written = write(&header, &records);
         let (found, file) = read(&written.bytes);
         prop_assert!(found == expected(&written));
-        prop_assert_eq!(file.header(), &header);
+        prop_assert_eq!(file.header(), Some(&header));
         prop_assert!(file.is_whole());
         let summary = file.summary();
         let data = |record: &Record| match record { Record::Packet(_, data) => data.len() as u64, _ => 0 };

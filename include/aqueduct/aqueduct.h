@@ -4136,6 +4136,206 @@ aq_status aq_event_buffer_sink_count(const aq_event_buffer *buffer, size_t *coun
  */
 aq_status aq_event_buffer_get_sink_stats(const aq_event_buffer *buffer, int64_t index, aq_sink_stats *stats);
 
+/* =============================================================================================================
+ * Event files
+ *
+ * Reads what event buffers have written: framed files (docs/event-files.md), whose records have times and checksums, and raw files of
+ * packets of one size. A framed file can be read whatever has become of it: what is not good in it comes as damaged ranges, each with its
+ * exact place, and a torn end.
+ *
+ * ```c
+ * aq_event_record record;
+ * aq_event_record_init(&record, sizeof record);
+ * check(aq_event_file_open("run7-000.aqe", &file));
+ * while ((status = aq_event_file_next(file, &record)) == AQ_OK) {
+ *     if (record.kind == AQ_RECORD_PACKET)
+ *         process(record.data, record.size, record.time_ns);
+ *     else if (record.kind == AQ_RECORD_LOSS)
+ *         printf("%" PRIu64 " packets were lost here\n", record.lost_packets);
+ *     else if (record.kind != AQ_RECORD_END)
+ *         printf("%" PRIu64 " bytes at %" PRIu64 " are no good\n", record.length, record.offset);
+ * }
+ * aq_event_file_is_whole(file, &whole);          // after AQ_STOPPED: the end
+ * aq_event_file_free(file);
+ * ```
+ * ============================================================================================================= */
+
+/** A packet. */
+#define AQ_RECORD_PACKET 0
+/** Packets were lost here before they could be written. */
+#define AQ_RECORD_LOSS 1
+/** The file was closed here. */
+#define AQ_RECORD_END 2
+/** No good record begins in these bytes. */
+#define AQ_RECORD_DAMAGED 3
+/** The last bytes of the file are the beginning of a record. */
+#define AQ_RECORD_TORN 4
+
+/** A file that is being read. */
+typedef struct aq_event_file aq_event_file;
+
+/**
+ * What a framed file says of itself. Initialise it with aq_event_file_header_init() first. What it points to belongs to the file, and is
+ * valid until that is freed.
+ */
+typedef struct aq_event_file_header {
+    /** Set by aq_event_file_header_init(). */
+    size_t struct_size;
+    /** The version of its format: 1. */
+    uint64_t version;
+    /** Which of the files of one run it is, from 0. */
+    uint64_t number;
+    /** When it was begun: ns since the Unix epoch, UTC. */
+    uint64_t created_ns;
+    /** What a packet's bytes mean, as aq_packet_layout_parse() reads it; "" if the file does not say. */
+    const char *layout;
+    /** The header that the user gave, as it was given; NULL if there is none. */
+    const uint8_t *user_header;
+    /** Its bytes. */
+    size_t user_header_size;
+} aq_event_file_header;
+
+/** Something in a file. Initialise it with aq_event_record_init() first. What a kind of record does not have is 0. */
+typedef struct aq_event_record {
+    /** Set by aq_event_record_init(). */
+    size_t struct_size;
+    /** One of AQ_RECORD_*. Later versions may have more. */
+    int32_t kind;
+    /** Of an end: 1 if as many packets were read, and said to be lost, as it says, else 0. */
+    int32_t agrees;
+    /** Of a packet: how many packets were read before it. */
+    uint64_t number;
+    /** Where it begins, in bytes from the beginning of the file. */
+    uint64_t offset;
+    /** How many bytes of the file it takes. */
+    uint64_t length;
+    /**
+     * When the packet came, the last of the lost packets came, or the file was closed: ns since the Unix epoch, UTC; 0 if not taken,
+     * as in raw files.
+     */
+    uint64_t time_ns;
+    /**
+     * Of a packet: its bytes. They belong to the file, and are valid until the next call of aq_event_file_next() or the end of the
+     * file.
+     */
+    const uint8_t *data;
+    /** How many. */
+    size_t size;
+    /** Of an end: packets that were written. */
+    uint64_t packets;
+    /** Of a loss: packets. Of an end: those of all losses in the file. */
+    uint64_t lost_packets;
+    /** Of a loss: their bytes. */
+    uint64_t lost_bytes;
+    /** Of a loss: when the first of them came. */
+    uint64_t first_time_ns;
+} aq_event_record;
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param header the struct
+ * @param struct_size sizeof *header
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_event_file_header_init(aq_event_file_header *header, size_t struct_size);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param record the struct
+ * @param struct_size sizeof *record
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_event_record_init(aq_event_record *record, size_t struct_size);
+
+/**
+ * Opens a framed file and reads its header. What is appended from now on is not read.
+ *
+ * @param path a regular file
+ * @param out receives the file; free it with aq_event_file_free()
+ * @return AQ_OK; AQ_E_IO when it cannot be opened or read; AQ_E_FORMAT when it is no framed file, or its header is damaged;
+ *     AQ_E_TRUNCATED when it ends within its header; AQ_E_VERSION when a newer version of this library has written it; AQ_E_INVALID when
+ *     it is no regular file
+ *
+ * Threads: any.
+ */
+aq_status aq_event_file_open(const char *path, aq_event_file **out);
+
+/**
+ * Opens a framed file whose header is damaged, for what else is in it. All that is before the first good record is a damaged range.
+ *
+ * @param path a regular file
+ * @param out receives the file; free it with aq_event_file_free()
+ * @return AQ_OK; AQ_E_IO when it cannot be opened; AQ_E_INVALID when it is no regular file
+ *
+ * Threads: any.
+ */
+aq_status aq_event_file_salvage(const char *path, aq_event_file **out);
+
+/**
+ * Opens a raw file: packets of one size back to back. What is appended from now on is not read.
+ *
+ * @param path a regular file
+ * @param packet_size bytes of a packet: from 1 to 2^30 - 1
+ * @param out receives the file; free it with aq_event_file_free()
+ * @return AQ_OK; AQ_E_IO when it cannot be opened; AQ_E_INVALID when packet_size is out of range, or it is no regular file
+ *
+ * Threads: any.
+ */
+aq_status aq_event_file_open_raw(const char *path, size_t packet_size, aq_event_file **out);
+
+/**
+ * What a framed file says of itself.
+ *
+ * @param file the file
+ * @param header receives it; initialised with aq_event_file_header_init()
+ * @return AQ_OK; AQ_E_STATE when it is a raw file, or was opened with aq_event_file_salvage()
+ *
+ * Threads: any.
+ */
+aq_status aq_event_file_get_header(const aq_event_file *file, aq_event_file_header *header);
+
+/**
+ * What comes next in a file. Records that a later version of this library may have written are skipped.
+ *
+ * It takes time in proportion to the size of a record, and up to a microsecond for every byte of a damaged range. Memory is taken for the
+ * longest record in the file.
+ *
+ * @param file the file
+ * @param record receives it; initialised with aq_event_record_init()
+ * @return AQ_OK; AQ_STOPPED at the end of the file; AQ_E_IO and AQ_E_NOMEM, after which it may be tried again
+ *
+ * Threads: one at a time, which also uses the data.
+ */
+aq_status aq_event_file_next(aq_event_file *file, aq_event_record *record);
+
+/**
+ * Whether a file is whole. A framed file is when all of it has been read, nothing was damaged, and it ends with an end that
+ * agrees with what was read; a raw file when all of it has been read, and its last packet is whole.
+ *
+ * @param file the file
+ * @param out receives 1 or 0
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_event_file_is_whole(const aq_event_file *file, int32_t *out);
+
+/**
+ * Closes a file.
+ *
+ * @param file the file, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no file, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this file may be running or follow.
+ */
+aq_status aq_event_file_free(aq_event_file *file);
+
 #ifdef __cplusplus
 }
 #endif

@@ -196,8 +196,11 @@ pub struct LossMark {
 }
 
 impl LossMark {
+    /// Bytes of the record.
+    pub const LENGTH: usize = RECORD_HEADER + LOSS;
+
     /// The record.
-    pub fn encode(&self) -> [u8; RECORD_HEADER + LOSS] {
+    pub fn encode(&self) -> [u8; Self::LENGTH] {
         let mut payload = [0; LOSS];
         let (packets, rest) = payload.split_at_mut(8);
         let (bytes, first_time) = rest.split_at_mut(8);
@@ -220,8 +223,11 @@ pub struct EndMark {
 }
 
 impl EndMark {
+    /// Bytes of the record.
+    pub const LENGTH: usize = RECORD_HEADER + END;
+
     /// The record.
-    pub fn encode(&self) -> [u8; RECORD_HEADER + END] {
+    pub fn encode(&self) -> [u8; Self::LENGTH] {
         let mut payload = [0; END];
         let (packets, lost) = payload.split_at_mut(8);
         packets.copy_from_slice(&self.packets.to_le_bytes());

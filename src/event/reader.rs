@@ -100,7 +100,7 @@ pub struct Summary {
 /// A framed event file, read from its beginning.
 pub struct EventFile {
     file: File,
-    header: FileHeader,
+    header: Option<FileHeader>,
     /// Bytes of the file when it was opened, or fewer if it has shrunk.
     size: u64,
     /// The next record.
@@ -141,17 +141,17 @@ impl EventFile {
         let bytes = this.window.at(&this.file, 0, MAX_FILE_HEADER)?;
         let (header, size) = FileHeader::parse(bytes)
             .map_err(|error| Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        this.header = header;
+        this.header = Some(header);
         this.offset = size as u64;
         Ok(this)
     }
 
-    /// Opens a file whose header is damaged: all before the first good record is a damaged range. Its header is empty.
+    /// Opens a file whose header is damaged: all before the first good record is a damaged range.
     pub fn salvage(path: &Path) -> Result<Self> {
         let (file, size) = open(path)?;
         Ok(Self {
             file,
-            header: FileHeader::default(),
+            header: None,
             size,
             offset: 0,
             window: Window::default(),
@@ -161,9 +161,9 @@ impl EventFile {
         })
     }
 
-    /// What stands at its beginning.
-    pub fn header(&self) -> &FileHeader {
-        &self.header
+    /// What stands at its beginning; `None` if it was opened without.
+    pub fn header(&self) -> Option<&FileHeader> {
+        self.header.as_ref()
     }
 
     /// Its size in bytes.

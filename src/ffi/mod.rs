@@ -27,6 +27,7 @@
 //! | [`packet_layout`] | `aq_packet_layout_*` |
 //! | [`event`] | `aq_event_buffer_*` |
 //! | [`sink`] | `aq_sink_*`, where event buffers write to |
+//! | [`event_file`] | `aq_event_file_*`, `aq_event_record` |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -50,6 +51,7 @@ pub mod chunk;
 pub mod chunk_stream;
 pub mod copy;
 pub mod event;
+pub mod event_file;
 pub mod guard;
 pub mod handle;
 pub mod heap;
