@@ -351,6 +351,8 @@ impl EventBuffer {
                 Overflow::Block => {
                     state.stats.blocked += u64::from(!has_waited);
                     has_waited = true;
+                    // Those that the same call has put before.
+                    self.added(state);
                     // A flusher whose limit is above the capacity would not come by itself.
                     state.flusher.hurry();
                     self.due.notify_one();
@@ -450,7 +452,8 @@ impl EventBuffer {
         if state.flusher.waits && self.is_almost_full(state) {
             self.due.notify_one();
         }
-        self.data.notify_one();
+        // All: it may be several packets, or one behind which others waited.
+        self.data.notify_all();
         if self.level.get().is_some() {
             self.bring_level(state);
         }

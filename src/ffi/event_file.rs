@@ -363,7 +363,7 @@ pub unsafe extern "C" fn aq_event_file_next(
         let file = unsafe { handle::borrow(file, "file") }?;
         // Checked before a record is taken that could not be given out.
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
-        unsafe { sized::read_known(record, "record") }?;
+        unsafe { sized::read_known(record, "record") }?.1?;
         match file.lock().next_record()? {
             // SAFETY: as above.
             Some(value) => unsafe { sized::write(record, &value, "record") },
