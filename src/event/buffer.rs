@@ -355,7 +355,7 @@ impl EventBuffer {
                     self.added(state);
                     // A flusher whose limit is above the capacity would not come by itself.
                     state.flusher.hurry();
-                    self.due.notify_one();
+                    self.due.notify_all();
                     if self.wait(&self.space, state, deadline) {
                         state.stats.refused += 1;
                         return Err(PutError::TimedOut);
@@ -449,8 +449,8 @@ impl EventBuffer {
     /// Packets have been added: tells those who wait for them.
     #[inline]
     fn added(&self, state: &mut State) {
-        if state.flusher.waits && self.is_almost_full(state) {
-            self.due.notify_one();
+        if state.flusher.waits() && (state.flusher.is_hurried() || self.is_almost_full(state)) {
+            self.due.notify_all();
         }
         // All: it may be several packets, or one behind which others waited.
         self.data.notify_all();

@@ -19,12 +19,12 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 /// What the flusher and the others tell each other; part of the buffer's state.
 #[derive(Default)]
 pub(super) struct Control {
-    /// It sleeps until a flush is due.
-    pub(super) waits: bool,
+    /// It sleeps until a flush is due. A number, as one that is about to end may overlap with the next.
+    waits: u32,
     /// Somebody waits for space.
     hurry: bool,
-    /// It is to end.
-    stop: bool,
+    /// Counts starts and stops: a thread that was started under another number is to end.
+    generation: u64,
     /// What its last flush failed with; none after one that did not.
     error: Option<Error>,
 }
@@ -33,6 +33,16 @@ impl Control {
     /// Somebody waits for space: a flush is due.
     pub(super) fn hurry(&mut self) {
         self.hurry = true;
+    }
+
+    /// Whether it sleeps, and so would not see that a flush is due.
+    pub(super) fn waits(&self) -> bool {
+        self.waits > 0
+    }
+
+    /// Whether somebody waits for space.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.hurry
     }
 }
 
@@ -59,18 +69,25 @@ impl FlushedBuffer {
     /// Starts the flusher.
     pub fn start(&self) -> Result<()> {
         self.refuse_inside()?;
+        // Without the lock: it waits for a flush, and what that calls may ask how the flusher is doing.
+        let has_primary = self.buffer.sink_count()?.1;
         let mut thread = self.thread.lock();
         if thread.is_some() {
             return Err(Error::state("event buffer: its flusher runs already"));
         }
-        if !self.buffer.sink_count()?.1 {
+        if !has_primary {
             return Err(Error::state("event buffer: flushing takes a primary sink"));
         }
-        self.buffer.state.lock().flusher = Control::default();
+        let generation = {
+            let Control { generation, hurry, error, .. } = &mut self.buffer.state.lock().flusher;
+            *generation += 1;
+            (*hurry, *error) = (false, None);
+            *generation
+        };
         let buffer = self.buffer.clone();
         let run = move || {
             signal::leave_to_other_threads();
-            run(&buffer);
+            run(&buffer, generation);
         };
         let started = std::thread::Builder::new().name("aqueduct-flush".into()).spawn(run);
         *thread = Some(started.map_err(|e| Error::io("event buffer: a thread to flush it", &e))?);
@@ -83,11 +100,16 @@ impl FlushedBuffer {
     /// What that last flush fails with.
     pub fn stop_flusher(&self) -> Result<Option<Flushed>> {
         self.refuse_inside()?;
-        let Some(thread) = self.thread.lock().take() else { return Ok(None) };
-        self.buffer.state.lock().flusher.stop = true;
+        let thread = {
+            let mut thread = self.thread.lock();
+            let Some(thread) = thread.take() else { return Ok(None) };
+            self.buffer.state.lock().flusher.generation += 1;
+            thread
+        };
         self.buffer.due.notify_all();
         let panicked = thread.join().is_err();
         let flushed = self.buffer.flush().map(Some);
+        self.buffer.state.lock().flusher.error = flushed.as_ref().err().cloned();
         if panicked {
             return Err(Error::new(crate::error::ErrorKind::Internal, "event buffer: its flusher panicked"));
         }
@@ -121,10 +143,10 @@ impl Drop for FlushedBuffer {
     }
 }
 
-fn run(buffer: &EventBuffer) {
+fn run(buffer: &EventBuffer, generation: u64) {
     let mut failures = Limited::new("event buffer: flushes that failed");
     let mut not_before = Instant::now();
-    while wait_until_due(buffer, not_before) {
+    while wait_until_due(buffer, generation, not_before) {
         let result = buffer.flush();
         if let Err(error) = &result {
             failures.note(|| error.to_string());
@@ -135,10 +157,10 @@ fn run(buffer: &EventBuffer) {
 }
 
 /// False when the flusher is to end.
-fn wait_until_due(buffer: &EventBuffer, not_before: Instant) -> bool {
+fn wait_until_due(buffer: &EventBuffer, generation: u64, not_before: Instant) -> bool {
     let mut state = buffer.state.lock();
     loop {
-        if state.flusher.stop {
+        if state.flusher.generation != generation {
             return false;
         }
         let due = match due(buffer, &state) {
@@ -149,20 +171,21 @@ fn wait_until_due(buffer: &EventBuffer, not_before: Instant) -> bool {
             state.flusher.hurry = false;
             return true;
         }
-        state.flusher.waits = true;
+        state.flusher.waits += 1;
         match due {
             Some(due) => {
                 buffer.due.wait_until(&mut state, due);
             }
             None => buffer.due.wait(&mut state),
         }
-        state.flusher.waits = false;
+        state.flusher.waits -= 1;
     }
 }
 
 /// When a flush is due; `None`: not by itself.
 fn due(buffer: &EventBuffer, state: &State) -> Option<Instant> {
-    if state.flusher.hurry || buffer.is_almost_full(state) {
+    // Not while all packets stand behind one that is still being written.
+    if (state.flusher.hurry || buffer.is_almost_full(state)) && state.store.has_ready() {
         return Some(state.last_flush);
     }
     // A time that the clock cannot count to never comes.

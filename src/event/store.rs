@@ -99,6 +99,11 @@ impl Store {
         self.open.iter().map(Slot::number).min().unwrap_or(self.next)
     }
 
+    /// Whether a flush would find a packet.
+    pub(super) fn has_ready(&self) -> bool {
+        self.oldest_number() < self.committed()
+    }
+
     /// Takes a place for a packet of `size` bytes; `None` if there must be a new segment first.
     #[inline]
     pub(super) fn take_place(&mut self, size: usize, time: u64) -> Option<Slot> {
