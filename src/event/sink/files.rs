@@ -50,6 +50,8 @@ struct Current {
     file: File,
     path: PathBuf,
     size: u64,
+    /// Bytes of its header.
+    header: u64,
     begun: Instant,
     /// Where the sink was at its beginning.
     start: Progress,
@@ -111,7 +113,8 @@ impl Files {
             }
         };
         let now = Instant::now();
-        self.current = Some(Current { file, path, size, begun: now, start, synced: now, dirty: false });
+        let (header, begun, synced) = (size, now, now);
+        self.current = Some(Current { file, path, size, header, begun, start, synced, dirty: false });
         Ok(())
     }
 
@@ -138,12 +141,12 @@ impl Files {
         Err(Error::state(format!("event sink {}: too many files exist already", self.config.path.display())))
     }
 
-    /// Whether the next record, behind `pending` bytes that are to be written, belongs into a new file.
+    /// Whether the next record, behind `pending` bytes that are to be written, belongs into a new file. Not with nothing but a header in this one.
     pub(super) fn is_full(&self, pending: u64) -> bool {
         match &self.current {
             Some(current) => {
-                let limit = self.config.rotate_bytes;
-                limit > 0 && current.size + pending >= limit
+                let (limit, size) = (self.config.rotate_bytes, current.size + pending);
+                limit > 0 && size >= limit && size > current.header
             }
             None => true,
         }
