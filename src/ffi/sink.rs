@@ -262,7 +262,8 @@ impl Formatter for CFormatter {
                     return fail(ErrorKind::Invalid, format!("wants {size} bytes of at most {MOST_TEXT}"));
                 }
                 Ok(size) if is_last => {
-                    let what = format!("asks for {size} bytes after it was given the {capacity} that it asked for,");
+                    let what =
+                        format!("asks for {size} bytes after it was given the {capacity} that it asked for,");
                     return fail(ErrorKind::Invalid, what);
                 }
                 Ok(size) => memory.resize(size + CANARY.len(), 0),
