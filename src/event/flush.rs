@@ -101,6 +101,7 @@ impl EventBuffer {
         let mut state = self.state.lock();
         let next = state.store.oldest_number();
         state.store.keep_lost(true);
+        state.store.add_boundary(next);
         let attached = Attached::new(sink, primary, next);
         if !primary {
             let index = outlets.custom_count();

@@ -376,6 +376,13 @@ impl Store {
         }
     }
 
+    /// A sink begins at `number`: what was lost before is not told to it, what is lost from there on is.
+    pub(super) fn add_boundary(&mut self, number: u64) {
+        if !self.boundaries.contains(&number) {
+            self.boundaries.push(number);
+        }
+    }
+
     fn note_lost(&mut self, number: u64, size: usize, time: u64) {
         if !self.keeps_lost {
             return;
