@@ -13,8 +13,8 @@ use super::segment::{Amount, CANCELLED, Entry, Piece, Segment};
 /// Unused segments that are kept.
 const MOST_SPARE: usize = 16;
 
-/// Losses that are told apart, at the most; older ones are then told as one. Each is followed by a packet, so it takes an unlucky program to
-/// have more of them than packets in the buffer: one that pops packets and never flushes.
+/// Losses that are told apart, about; older ones are then told as one, where the last of them was. Each is followed by a packet, so it takes an
+/// unlucky program to have more of them than packets in the buffer: one that pops packets and never flushes.
 const MOST_LOST: usize = 4096;
 
 /// A place for a packet that is still to be written.
@@ -63,6 +63,8 @@ pub(super) struct Store {
     keeps_lost: bool,
     /// Where sinks are that are behind or ahead of others: losses on both sides of these numbers are told apart.
     boundaries: Vec<u64>,
+    /// Losses with lower numbers are being told to sinks by a flush.
+    flight_end: u64,
 }
 
 impl Store {
@@ -316,6 +318,7 @@ impl Store {
         // What is lost from now on is not for this flush.
         self.boundaries.clear();
         self.boundaries.push(end);
+        self.flight_end = end;
         end
     }
 
@@ -363,6 +366,7 @@ impl Store {
             }
         }
         self.in_waiting += std::mem::take(&mut self.in_flight);
+        self.flight_end = 0;
         self.boundaries.clear();
         self.boundaries.extend(cursors);
     }
@@ -404,13 +408,27 @@ impl Store {
             }
             _ => self.lost.insert(place, one),
         }
-        if self.lost.len() > MOST_LOST
-            && let Some(oldest) = self.lost.pop_front()
-            && let Some(next) = self.lost.front_mut()
+        if self.lost.len() > MOST_LOST {
+            self.merge_oldest_lost();
+        }
+    }
+
+    /// The oldest loss is told with the next one, in its place: a sink that has been told of it is behind all that it stands for. Not if a sink is
+    /// between them, which has been told of one already.
+    #[cold]
+    fn merge_oldest_lost(&mut self) {
+        let told = self.lost.partition_point(|lost| lost.first < self.flight_end);
+        let is_apart = |older: &Lost, next: &Lost| {
+            self.boundaries.iter().any(|number| (older.first + 1..=next.first).contains(number))
+        };
+        let next =
+            (told + 1..self.lost.len()).find(|&next| !is_apart(&self.lost[next - 1], &self.lost[next]));
+        if let Some(older) = next.and_then(|next| self.lost.remove(next - 1))
+            && let Some(next) = next.and_then(|next| self.lost.get_mut(next - 1))
         {
-            let mut both = oldest;
-            both.append(next);
-            *next = both;
+            next.packets += older.packets;
+            next.bytes += older.bytes;
+            next.first_time = older.first_time;
         }
     }
 }
@@ -424,3 +442,6 @@ impl Lost {
         self.last_time = next.last_time;
     }
 }
+
+#[cfg(test)]
+mod tests;
