@@ -176,9 +176,9 @@ impl EventBuffer {
         self.config.check_size(size)?;
         let time = self.time();
         let mut state = self.state.lock();
-        self.put_locked(&mut state, parts, size, time, wait)?;
+        let result = self.put_locked(&mut state, parts, size, time, wait);
         self.added(&mut state);
-        Ok(())
+        result
     }
 
     /// Puts packets of `size` bytes that lie one behind the other in `data`. Returns how many the buffer accounts for from now on: fewer than
@@ -349,8 +349,12 @@ impl EventBuffer {
                     return Err(PutError::Full);
                 }
                 Overflow::Block => {
-                    state.stats.blocked += u64::from(!has_waited);
-                    has_waited = true;
+                    if !has_waited {
+                        state.stats.blocked += 1;
+                        has_waited = true;
+                        // This call may have put packets already, and who waits for them makes the space.
+                        self.added(state);
+                    }
                     // A flusher whose limit is above the capacity would not come by itself.
                     state.flusher.hurry();
                     self.due.notify_one();
@@ -403,6 +407,7 @@ impl EventBuffer {
         } else {
             state.stats.overflow_oldest.add(entry.size as usize);
         }
+        self.bring_level(state);
         true
     }
 
@@ -450,7 +455,8 @@ impl EventBuffer {
         if state.flusher.waits && self.is_almost_full(state) {
             self.due.notify_one();
         }
-        self.data.notify_one();
+        // All: there may be several packets, and who is woken may give up without one.
+        self.data.notify_all();
         if self.level.get().is_some() {
             self.bring_level(state);
         }
@@ -460,10 +466,11 @@ impl EventBuffer {
         state.flush_size > 0 && state.store.amount().packets >= state.flush_size
     }
 
-    /// Makes the descriptor show whether there are packets.
+    /// Makes the descriptor show whether there are packets; not those behind one that is still being written.
+    #[inline]
     pub(super) fn bring_level(&self, state: &mut State) {
         let Some(level) = self.level.get() else { return };
-        let holds = state.stopped || state.store.amount().packets > 0;
+        let holds = state.stopped || state.store.has_flight() || state.store.has_ready();
         if holds && !state.raised {
             level.raise();
         } else if !holds && state.raised {

@@ -57,6 +57,10 @@ impl EventBuffer {
         state.stats.flush_errors += u64::from(result.is_err());
         self.trim(&mut state);
         self.removed(&mut state);
+        if state.flusher.waits {
+            // Another thread's flush: what that has left is the flusher's.
+            self.due.notify_one();
+        }
         result.map(|()| flushed)
     }
 

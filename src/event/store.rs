@@ -45,7 +45,7 @@ impl Slot {
 #[derive(Default)]
 pub(super) struct Store {
     flight: VecDeque<Piece>,
-    /// The last piece is at the end of what has been used of its segment.
+    /// The last piece is at the end of what has been used of its segment. The first packet was not cancelled.
     waiting: VecDeque<Piece>,
     /// Bytes used of the last piece's segment.
     used: usize,
@@ -90,6 +90,11 @@ impl Store {
         self.in_waiting
     }
 
+    /// Whether packets are in flight.
+    pub(super) fn has_flight(&self) -> bool {
+        self.in_flight.packets > 0
+    }
+
     /// The number of the oldest packet, or of the next.
     pub(super) fn oldest_number(&self) -> u64 {
         let mut entries = self.flight.iter().chain(&self.waiting).flat_map(Piece::entries);
@@ -99,6 +104,26 @@ impl Store {
     /// All packets with lower numbers are written.
     pub(super) fn committed(&self) -> u64 {
         self.open.iter().map(Slot::number).min().unwrap_or(self.next)
+    }
+
+    /// Whether there is a packet that is written, and not in flight, and has none that is still being written before it.
+    pub(super) fn has_ready(&self) -> bool {
+        let first = self.waiting.iter().find_map(|piece| piece.entries().first());
+        first.is_some_and(|entry| entry.number < self.committed())
+    }
+
+    /// What comes after is not behind packets that were cancelled.
+    fn skip_cancelled(&mut self) {
+        let committed = self.committed();
+        loop {
+            let is_last = self.waiting.len() == 1;
+            let Some(piece) = self.waiting.front_mut() else { return };
+            match piece.entries().first() {
+                Some(entry) if entry.number < committed && entry.size == CANCELLED => piece.first += 1,
+                None if !is_last => self.drop_front(),
+                _ => return,
+            }
+        }
     }
 
     /// Takes a place for a packet of `size` bytes; `None` if there must be a new segment first.
@@ -213,6 +238,7 @@ impl Store {
             // The last one: what it did not need is the next one's.
             self.used = end - (reserved - size.unwrap_or(0));
         }
+        self.skip_cancelled();
     }
 
     /// Drops the oldest packet that is not in flight; `None` if there is none.
@@ -244,6 +270,7 @@ impl Store {
                     if let Some(range) = entry.range() {
                         piece.amount.remove(range.len());
                         self.in_waiting.remove(range.len());
+                        self.skip_cancelled();
                         return Some(entry);
                     }
                 }
@@ -366,6 +393,7 @@ impl Store {
             }
         }
         self.in_waiting += std::mem::take(&mut self.in_flight);
+        self.skip_cancelled();
         self.flight_end = 0;
         self.boundaries.clear();
         self.boundaries.extend(cursors);
