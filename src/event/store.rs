@@ -15,7 +15,7 @@ const MOST_SPARE: usize = 16;
 
 /// Losses that are told apart, about; older ones are then told as one, where the last of them was. Each is followed by a packet, so it takes an
 /// unlucky program to have more of them than packets in the buffer: one that pops packets and never flushes.
-const MOST_LOST: usize = 4096;
+const MOST_LOST: usize = if cfg!(miri) { 32 } else { 4096 };
 
 /// A place for a packet that is still to be written.
 #[derive(Clone)]

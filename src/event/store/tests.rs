@@ -170,6 +170,40 @@ fn losses_are_told_apart_where_sinks_are() {
 }
 
 #[test]
+fn packets_are_gathered_from_where_they_lie() {
+    let mut store = store();
+    let big = vec![b'-'; 600 << 10];
+    for data in [b"ab".as_slice(), b"c", b"", &big, &big, b"d"] {
+        put(&mut store, data);
+    }
+    let slot = reserve(&mut store, 5);
+    fill(&slot, b'e');
+    store.close(slot.number(), Some(2), 1);
+    put(&mut store, b"f");
+    let end = store.take_off();
+    let batch = store.batch(0, end, 9);
+    let mut gather = crate::event::gather::Gather::default();
+    let mut expected = Vec::new();
+    for (index, item) in batch.items(0).enumerate() {
+        let crate::event::batch::Item::Packet(packet) = item else { panic!("nothing was lost") };
+        if index % 3 == 1 {
+            gather.push_copy(b"<copied>");
+            gather.push_made(|made| made.extend(b"<made>"));
+            expected.extend(b"<copied><made>");
+        }
+        gather.push(&packet);
+        expected.extend(packet.data());
+    }
+    let slices = gather.slices();
+    let mut found = Vec::new();
+    slices.iter().for_each(|slice| found.extend_from_slice(slice));
+    assert!(found == expected);
+    assert_eq!(gather.bytes(), expected.len() as u64);
+    // ab | made | c, nothing, big | big | made | big... where a segment ends, a stretch does.
+    assert!(slices.len() <= 8, "{}", slices.len());
+}
+
+#[test]
 fn writers_and_a_flush_at_the_same_time() {
     let (slots, packets) = if cfg!(miri) { (40, 60) } else { (4000, 20_000) };
     let store = Mutex::new(store());
