@@ -836,6 +836,13 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// In packets and bytes; 0: none.
+fn capacities() -> impl Strategy<Value = (u64, u64)> {
+    let packets = prop_oneof![Just(0u64), 1u64..20];
+    let bytes = prop_oneof![3 => Just(0u64), 2 => 40u64..3000, 1 => 20_000u64..4_000_000];
+    (packets, bytes)
+}
+
 fn run(capacity: u64, capacity_bytes: u64, overflow: Overflow, ops: &[Op]) {
     RESERVED.with_borrow_mut(Vec::clear);
     let mut model = Model::new(capacity, capacity_bytes, overflow);
@@ -862,19 +869,24 @@ fn run(capacity: u64, capacity_bytes: u64, overflow: Overflow, ops: &[Op]) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // More with PROPTEST_CASES.
-        cases: ProptestConfig::default().cases.max(1000),
+        // Of each; more with PROPTEST_CASES.
+        cases: ProptestConfig::default().cases.max(400),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn every_packet_is_where_the_model_says(
-        capacity in prop_oneof![Just(0u64), 1u64..20],
-        capacity_bytes in prop_oneof![3 => Just(0u64), 2 => 40u64..3000, 1 => 20_000u64..4_000_000],
-        overflow in prop_oneof![Just(Overflow::Block), Just(Overflow::DropNewest), Just(Overflow::DropOldest)],
-        ops in prop::collection::vec(op(), 0..80),
-    ) {
-        run(capacity, capacity_bytes, overflow, &ops);
+    fn blocking((capacity, capacity_bytes) in capacities(), ops in prop::collection::vec(op(), 0..80)) {
+        run(capacity, capacity_bytes, Overflow::Block, &ops);
+    }
+
+    #[test]
+    fn dropping_the_newest((capacity, capacity_bytes) in capacities(), ops in prop::collection::vec(op(), 0..80)) {
+        run(capacity, capacity_bytes, Overflow::DropNewest, &ops);
+    }
+
+    #[test]
+    fn dropping_the_oldest((capacity, capacity_bytes) in capacities(), ops in prop::collection::vec(op(), 0..80)) {
+        run(capacity, capacity_bytes, Overflow::DropOldest, &ops);
     }
 }
