@@ -39,6 +39,8 @@ impl Control {
 /// A buffer with a flusher, which runs or does not.
 pub struct FlushedBuffer {
     buffer: Arc<EventBuffer>,
+    /// Held while the flusher is started or stopped, so that there are never two.
+    change: Mutex<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -53,14 +55,15 @@ impl Deref for FlushedBuffer {
 impl FlushedBuffer {
     /// A buffer whose flusher does not run.
     pub fn new(buffer: EventBuffer) -> Self {
-        Self { buffer: Arc::new(buffer), thread: Mutex::new(None) }
+        Self { buffer: Arc::new(buffer), change: Mutex::new(()), thread: Mutex::new(None) }
     }
 
     /// Starts the flusher.
     pub fn start(&self) -> Result<()> {
         self.refuse_inside()?;
-        let mut thread = self.thread.lock();
-        if thread.is_some() {
+        let _change = self.change.lock();
+        // Not held below: who flushes may have to be waited for, and may ask whether there is a flusher.
+        if self.thread.lock().is_some() {
             return Err(Error::state("event buffer: its flusher runs already"));
         }
         if !self.buffer.sink_count()?.1 {
@@ -73,7 +76,7 @@ impl FlushedBuffer {
             run(&buffer);
         };
         let started = std::thread::Builder::new().name("aqueduct-flush".into()).spawn(run);
-        *thread = Some(started.map_err(|e| Error::io("event buffer: a thread to flush it", &e))?);
+        *self.thread.lock() = Some(started.map_err(|e| Error::io("event buffer: a thread to flush it", &e))?);
         Ok(())
     }
 
@@ -83,10 +86,12 @@ impl FlushedBuffer {
     /// What that last flush fails with.
     pub fn stop_flusher(&self) -> Result<Option<Flushed>> {
         self.refuse_inside()?;
+        let change = self.change.lock();
         let Some(thread) = self.thread.lock().take() else { return Ok(None) };
         self.buffer.state.lock().flusher.stop = true;
         self.buffer.due.notify_all();
         let panicked = thread.join().is_err();
+        drop(change);
         let flushed = self.buffer.flush().map(Some);
         if panicked {
             return Err(Error::new(crate::error::ErrorKind::Internal, "event buffer: its flusher panicked"));
@@ -162,7 +167,8 @@ fn wait_until_due(buffer: &EventBuffer, not_before: Instant) -> bool {
 
 /// When a flush is due; `None`: not by itself.
 fn due(buffer: &EventBuffer, state: &State) -> Option<Instant> {
-    if state.flusher.hurry || buffer.is_almost_full(state) {
+    // Behind a packet that is still being written nothing can be flushed; its commit is told to us.
+    if (state.flusher.hurry || buffer.is_almost_full(state)) && state.store.has_ready() {
         return Some(state.last_flush);
     }
     // A time that the clock cannot count to never comes.
