@@ -12,6 +12,7 @@ const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Limited {
     /// What is counted, in the plural: "malformed packets".
     what: &'static str,
+    level: log::Level,
     /// Events since the last line.
     unsaid: u64,
     /// When the last line was written; none yet if `None`.
@@ -19,9 +20,14 @@ pub struct Limited {
 }
 
 impl Limited {
-    /// A limiter for `what`, named in the plural.
+    /// A limiter for warnings of `what`, named in the plural.
     pub const fn new(what: &'static str) -> Self {
-        Self { what, unsaid: 0, last_line: None }
+        Self { what, level: log::Level::Warn, unsaid: 0, last_line: None }
+    }
+
+    /// The same for what is of use only when a fault is looked for.
+    pub const fn debug(what: &'static str) -> Self {
+        Self { what, level: log::Level::Debug, unsaid: 0, last_line: None }
     }
 
     /// One event; `detail` is asked for only if it gets a line of its own.
@@ -29,7 +35,7 @@ impl Limited {
         let now = Instant::now();
         match self.last_line {
             None => {
-                log::warn!("{}: {}", self.what, detail());
+                log::log!(self.level, "{}: {}", self.what, detail());
                 self.last_line = Some(now);
             }
             Some(last) => {
@@ -45,7 +51,7 @@ impl Limited {
     /// Says how many events went unsaid, if any.
     pub fn summarise(&mut self) {
         if self.unsaid > 0 {
-            log::warn!("{}: {} more", self.what, self.unsaid);
+            log::log!(self.level, "{}: {} more", self.what, self.unsaid);
             self.unsaid = 0;
         }
     }

@@ -136,3 +136,38 @@ fn heaps_are_told_to_people_and_counted() {
     assert!(lines.contains(&"  0x2003  text = \"heap number 0\""));
     assert!(lines[11].starts_with("end: "), "{}", lines[11]); // at the stop item, if that had come already
 }
+
+/// A sender must not be able to write to the terminal of whoever looks at its stream.
+#[test]
+fn names_are_shown_on_their_line_and_do_nothing_to_a_terminal() {
+    let described = |id: u64, name: &str, dtype: &str| {
+        let text = format!("{name}{{'descr': {dtype}, 'fortran_order': False, 'shape': ()}}");
+        let descriptor = Wire::whole(1, text.into_bytes()).item(true, 0x14, id);
+        descriptor.item(false, 0x10, 0).item(false, 0x15, name.len() as u64).encode()
+    };
+    let name = "a\x1b[2J\nheap 7: 9 bytes\u{9b}1m";
+    let parts =
+        [described(0x2001, name, "'>u2'"), described(0x2002, "r", "[('\\x1b]0;x\\x07', '<u2')]"), vec![1; 3]];
+    let starts = [0, parts[0].len() as u64, (parts[0].len() + parts[1].len()) as u64];
+    let heap = Wire::whole(5, parts.concat())
+        .item(false, 5, starts[0])
+        .item(false, 5, starts[1])
+        .item(false, 0x2002, starts[2])
+        .item(true, 0x2001, 300);
+    let wrong = Wire::whole(6, vec![1]).item(false, 0x2001, 0);
+    let receiver = Receiver::start_on("tcp://127.0.0.1:0", "");
+    let mut connection = TcpStream::connect(&receiver.address).unwrap();
+    connection.write_all(&[heap.encode(), wrong.encode()].concat()).unwrap();
+    drop(connection);
+    let (status, lines, stderr) = receiver.finish();
+    assert!(status.success(), "{stderr}");
+    let expected = [
+        format!("heap 5: {} bytes", starts[2] + 3),
+        r"  0x2002  r: [('\u{1b}]0;x\u{7}', '<u2')] []".into(),
+        r"  0x2001  a\u{1b}[2J\nheap 7: 9 bytes\u{9b}1m = 300".into(),
+        "heap 6: 1 bytes".into(),
+        r"  0x2001  error: item a\u{1b}[2J\nheap 7: 9 bytes\u{9b}1m (0x2001): its shape [] needs 2 bytes, its value has 1"
+            .into(),
+    ];
+    assert_eq!(lines[..5], expected);
+}

@@ -251,12 +251,13 @@ fn describe(heap: &Heap) -> Value {
             ItemValue::Addressed(bytes) => json!([item.id, hex(bytes)]),
         })
         .collect();
+    let about = json!([heap.flavour().heap_address_bits, heap.is_start_of_stream(), heap.is_end_of_stream()]);
     if heap.is_contiguous() {
-        return json!([heap.cnt(), true, null, null, null, items]);
+        return json!([heap.cnt(), about, true, null, null, null, items]);
     }
     let ranges: Vec<_> = heap.payload_ranges().iter().map(|range| json!([range.start, range.end])).collect();
     let length = heap.length().map_or(-1, |length| length as i64);
-    json!([heap.cnt(), false, length, heap.received_length(), ranges, items])
+    json!([heap.cnt(), about, false, length, heap.received_length(), ranges, items])
 }
 
 fn ours(pool: &Arc<ThreadPool>, case: &Case) -> Value {

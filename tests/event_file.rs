@@ -354,3 +354,39 @@ fn only_regular_files_are_opened() {
     assert_eq!(error.kind(), ErrorKind::Format);
     assert!(error.message().ends_with("not a framed event file, which begins with AQEVENT"), "{error}");
 }
+
+/// The bytes of the example in the documentation, and where each of its lines says that it begins.
+fn documented() -> Vec<u8> {
+    let text = include_str!("../docs/event-files.md");
+    let example = text.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut bytes = Vec::new();
+    for line in example.lines() {
+        let (offset, rest) = line.split_at(4);
+        assert_eq!(offset.trim().parse::<usize>().unwrap(), bytes.len(), "{line}");
+        let hex = rest.trim_start().split("   ").next().unwrap();
+        bytes.extend(hex.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()));
+    }
+    bytes
+}
+
+#[test]
+fn the_documentations_example_is_such_a_file() {
+    let time = 1_795_561_489_461_783_001;
+    let header =
+        FileHeader { number: 0, created: time, layout: "<id:B=7,adc:h".into(), user: b"run 12".to_vec() };
+    let records = [
+        Record::Packet(time + 1000, vec![7, 0xfe, 0xff]),
+        Record::Loss(LossMark { packets: 3, bytes: 9, first_time: time + 2000, last_time: time + 9000 }),
+        Record::Packet(0, vec![7, 1, 0]),
+    ];
+    let mut written = write(&header, &records);
+    let end = EndMark { packets: 2, lost: 3, time: time + 10_000 };
+    written.bytes.truncate(written.bounds[3]);
+    written.bytes.extend(end.encode());
+    assert_eq!(documented(), written.bytes);
+    let (found, file) = read(&documented());
+    assert_eq!(found[..3], expected(&written)[..3]);
+    assert_eq!(found[3].1, Record::End(end, true));
+    assert!(file.is_whole());
+    assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
+}

@@ -1,4 +1,4 @@
-//! Damaged packets without end through every kind of stream: nothing panics, the ledger closes, and memory does not grow.
+//! Damaged packets without end through every kind of stream: nothing panics, the ledger closes, and neither memory nor the log grows.
 //!
 //! `AQ_FUZZ_PACKETS=10000000 cargo test --release --test fuzz_streams` is the long run; the short one is part of the tests.
 
@@ -9,6 +9,8 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::thread::ThreadId;
+use std::time::Instant;
 
 use aqueduct::chunk::{Chunk, ChunkRing, ChunkRingStream, ChunkStreamConfig, PlaceRequest, Placement};
 use aqueduct::memory::HeapAllocator;
@@ -19,7 +21,8 @@ use aqueduct::recv::{Flow, PacketSink, Stream, StreamConfig};
 use aqueduct::ring::Wait;
 use aqueduct::runtime::ThreadPool;
 use aqueduct::spead::group::{GroupLimits, ItemGroup};
-use support::rig::resident;
+use support::lines::{lines_of, listen};
+use support::rig::{Plan, resident};
 use support::rng::Rng;
 use support::wire::{Wire, pattern};
 
@@ -175,6 +178,22 @@ fn group() -> ItemGroup {
     ItemGroup::new(GroupLimits { max_items: 1000, max_bytes: 1 << 20 })
 }
 
+/// A pool of one worker, and that.
+fn pool() -> (Arc<ThreadPool>, ThreadId) {
+    listen();
+    let pool = support::rig::pool(1);
+    let rig = Plan::new(&pool).build();
+    let worker = rig.settle(&rig.udp());
+    (pool, worker)
+}
+
+/// Lines that a worker may write however much comes: of some kinds a first one, a sum once a second, and one at the end.
+fn check_log(worker: ThreadId, since: Instant) {
+    let kinds = 10;
+    let lines = lines_of(worker).len();
+    assert!((1..kinds * (2 + since.elapsed().as_secs() as usize)).contains(&lines), "{lines}");
+}
+
 fn check(stream: &Stream, expected: u64, before: usize) -> Snapshot {
     stream.stop().unwrap();
     let stats = stream.snapshot();
@@ -193,7 +212,7 @@ fn check(stream: &Stream, expected: u64, before: usize) -> Snapshot {
 fn a_ring_of_heaps_and_their_items() {
     for out_of_order in [false, true] {
         let before = resident();
-        let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
+        let ((pool, worker), start) = (pool(), Instant::now());
         let ring = RingConfig {
             contiguous_only: false,
             incomplete_keep_payload_ranges: out_of_order,
@@ -207,6 +226,8 @@ fn a_ring_of_heaps_and_their_items() {
             Heap::recycle(heap);
         }
         check(stream.stream(), packets(), before);
+        drop(stream);
+        check_log(worker, start);
     }
 }
 
@@ -214,7 +235,7 @@ fn a_ring_of_heaps_and_their_items() {
 fn a_callback_for_heaps() {
     for out_of_order in [false, true] {
         let before = resident();
-        let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
+        let ((pool, worker), start) = (pool(), Instant::now());
         let mut group = group();
         let (sender, ended) = std::sync::mpsc::channel::<()>();
         let callback = move |heap: Box<Heap>, _: &mut [u64]| {
@@ -228,6 +249,8 @@ fn a_callback_for_heaps() {
             let _ = ended.recv_timeout(std::time::Duration::from_millis(1));
         }
         check(stream.stream(), packets(), before);
+        drop(stream);
+        check_log(worker, start);
     }
 }
 
@@ -235,7 +258,7 @@ fn a_callback_for_heaps() {
 fn chunks() {
     for out_of_order in [false, true] {
         let before = resident();
-        let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
+        let ((pool, worker), start) = (pool(), Instant::now());
         let rings = [(); 2].map(|()| Arc::new(ChunkRing::new(8).unwrap()));
         let place = |request: &mut PlaceRequest<'_>| {
             let heap = request.items[0];
@@ -265,6 +288,8 @@ fn chunks() {
             stream.add_free_chunk(chunk);
         }
         check(stream.stream(), packets(), before);
+        drop(stream);
+        check_log(worker, start);
     }
 }
 
@@ -272,7 +297,7 @@ fn chunks() {
 #[test]
 fn a_connection_that_looks_for_packets() {
     let before = resident();
-    let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
+    let ((pool, worker), start) = (pool(), Instant::now());
     let ring = RingConfig { contiguous_only: false, ..RingConfig::default() };
     let stream = HeapRingStream::new(&pool, config(true), ring).unwrap();
     let reader = TcpReader::new(TcpConfig {
@@ -305,4 +330,6 @@ fn a_connection_that_looks_for_packets() {
     // How many packets the receiver sees in it nobody knows: a wrong length takes the next ones with it.
     let stats = check(stream.stream(), 0, before);
     assert!(stats[Stat::Packets] > packets() / 10, "{stats:?}");
+    drop(stream);
+    check_log(worker, start);
 }

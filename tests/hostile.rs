@@ -318,6 +318,59 @@ fn a_flood_of_garbage_is_counted_and_hardly_logged() {
     assert_eq!(said, malformed, "{lines:?}");
 }
 
+/// What a row's event costs once, it must not cost for ever: each as a flood, counted to the packet.
+#[test]
+fn every_event_may_come_in_floods() {
+    const FLOOD: u64 = 20_000;
+    const OUTSIDE: u64 = 1 << 20;
+    const EXTRA: u64 = 1 << 21;
+    type Row = (&'static str, Stat, fn(u64) -> Vec<Wire>);
+    let rows: [Row; 11] = [
+        ("far future", Stat::PacketsJumpRejected, |i| vec![whole(i % 4), whole((1 << 40) + i)]),
+        ("too old", Stat::PacketsTooOld, |i| match i {
+            0 => vec![whole(4000)],
+            _ => vec![whole(i % 4)],
+        }),
+        ("rejected", Stat::PacketsRejected, |_| vec![whole(SENTINEL)]),
+        ("outside", Stat::PacketsOutOfBounds, |_| vec![whole(OUTSIDE)]),
+        ("extra outside", Stat::PacketsOutOfBounds, |_| vec![whole(EXTRA)]),
+        ("too large", Stat::HeapTooLarge, |i| vec![Wire::part(i, 1 << (33 + i % 14), 0, vec![1; 64])]),
+        ("far offset", Stat::HeapTooLarge, |i| {
+            vec![Wire { heap_length: None, ..Wire::part(i, 0, 1 << 40, vec![1; 64]) }]
+        }),
+        ("duplicate", Stat::Duplicate, |_| vec![Wire::part(1, SLOT as u64, 0, vec![1; 100])]),
+        ("overlap", Stat::Overlap, |i| match i {
+            0 => vec![Wire::part(1, SLOT as u64, 0, vec![1; 100])],
+            _ => vec![Wire::part(1, SLOT as u64, 50, vec![1; 100])],
+        }),
+        ("lost start", Stat::OutOfOrder, |i| vec![Wire::part(i, SLOT as u64, 50, vec![1; 100])]),
+        ("item beyond", Stat::MalformedItemBeyondHeap, |i| vec![whole(i).item(false, 0x1600, 1 << 40)]),
+    ];
+    listen();
+    let pool = pool(1);
+    for (name, stat, packets) in rows {
+        let plan = Plan { max_heap_extra: 8, extra_size: 8, ..Plan::new(&pool) };
+        let rig = plan.build_with(|heap_cnt, _| match heap_cnt {
+            OUTSIDE => Placement { heap_offset: usize::MAX, ..slot(0) },
+            EXTRA => Placement { extra_size: 9, ..slot(0) },
+            heap_cnt => slot(heap_cnt),
+        });
+        let feed = rig.udp();
+        let worker = rig.settle(&feed);
+        let lines_before = lines_of(worker).len();
+        let before = resident();
+        rig.add(MemoryReader::of((0..FLOOD).flat_map(packets).map(|packet| packet.encode())));
+        rig.wait_for(name, |stats| stats[stat] >= FLOOD - 1);
+        let (stats, grown) = (rig.stop(), resident().saturating_sub(before) / MIB);
+        assert!((FLOOD - 1..=FLOOD + 1).contains(&stats[stat]), "{name}: {}", stats[stat]);
+        assert!(grown < 64, "{name}: {grown} MiB more");
+        // The first, a sum once a second, and one at the end.
+        let lines = lines_of(worker).split_off(lines_before);
+        assert!(lines.len() < 10, "{name}: {lines:#?}");
+        assert_others_go_on(&pool);
+    }
+}
+
 #[test]
 fn a_buffer_with_garbage_ends_with_an_error_that_says_where() {
     let rig = Plan::new(&pool(1)).build();
@@ -553,6 +606,38 @@ mod pcap {
         assert_eq!(stats[Stat::Packets], 7);
         assert_eq!([stats[Stat::Fragment], stats[Stat::NotUdp], stats[Stat::Truncated]], [1, 4, 1]);
         assert_eq!(present(&chunks), [1]);
+    }
+
+    /// A capture of nothing but what cannot be used, and one that claims the longest record that there can be.
+    #[test]
+    fn a_flood_of_frames_without_a_datagram_is_counted_and_hardly_logged() {
+        const FLOOD: usize = 20_000;
+        listen();
+        let good = wire::frame(&whole(1).encode());
+        let mut fragment = good.clone();
+        fragment[20] = 0x20;
+        let mut lying = good.clone();
+        lying[38] = 0x7f;
+        let kinds = [&fragment[..], &lying, &good[..100], &[]];
+        let frames =
+            (0..4 * FLOOD).map(|i| (kinds[i % 4], if i % 4 == 2 { good.len() } else { kinds[i % 4].len() }));
+        let mut bytes = wire::capture(frames);
+        bytes.extend([0, 0, 262_144, 262_144u32].iter().flat_map(|word| word.to_le_bytes()));
+        bytes.extend([0; 1000]);
+        let file = file(&bytes);
+        let pool = pool(1);
+        let rig = Plan::new(&pool).build();
+        let worker = rig.settle(&rig.udp());
+        let (before, lines_before) = (resident(), lines_of(worker).len());
+        rig.add(Box::new(PcapReader::open(file.path(), None).unwrap()));
+        let expected = [Stat::Fragment, Stat::Truncated];
+        rig.wait_for("all is read", |stats| stats[Stat::NotUdp] == 2 * FLOOD as u64);
+        let stats = rig.stop();
+        assert!(expected.iter().all(|&stat| stats[stat] == FLOOD as u64), "{stats:?}");
+        assert!(resident() < before + 32 * MIB);
+        let lines = lines_of(worker).split_off(lines_before);
+        assert!((1..10).contains(&lines.len()), "{lines:#?}");
+        assert_others_go_on(&pool);
     }
 
     #[test]

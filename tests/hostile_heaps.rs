@@ -5,12 +5,12 @@ mod support;
 
 use std::io::Write;
 use std::net::{TcpStream, UdpSocket};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
-use aqueduct::error::ErrorKind;
-use aqueduct::recv::heap::{Heap, HeapCallbackStream, HeapRingStream, RingConfig};
+use aqueduct::error::{Error, ErrorKind};
+use aqueduct::recv::heap::{Heap, HeapCallbackStream, HeapRingStream, Overflow, RingConfig};
 use aqueduct::recv::reader::{
     BufferReader, InprocQueue, InprocReader, OnGarbage, Reader, TcpConfig, TcpReader, UdpConfig, UdpReader,
 };
@@ -25,6 +25,13 @@ use support::wire::{Wire, pattern};
 
 const MIB: usize = 1 << 20;
 
+/// One test at a time: each looks at the memory of the process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    // One that has failed is no reason for others to.
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A stream of either kind, whose heaps are gathered.
 enum Kind {
     Ring(HeapRingStream),
@@ -33,7 +40,10 @@ enum Kind {
 
 impl Kind {
     fn both(pool: &Arc<ThreadPool>, config: &StreamConfig) -> [Self; 2] {
-        let ring = RingConfig { heaps: 100, contiguous_only: false, ..RingConfig::default() };
+        Self::of(pool, config, RingConfig { heaps: 100, contiguous_only: false, ..RingConfig::default() })
+    }
+
+    fn of(pool: &Arc<ThreadPool>, config: &StreamConfig, ring: RingConfig) -> [Self; 2] {
         let (sender, heaps) = channel();
         let callback = move |heap: Box<Heap>, _: &mut [u64]| {
             let _ = sender.send(heap);
@@ -223,6 +233,7 @@ fn whole(cnt: u64) -> Wire {
 
 #[test]
 fn heaps_that_claim_too_much() {
+    let _alone = alone();
     for allow_out_of_order in [false, true] {
         let config = StreamConfig { allow_out_of_order, ..config() };
         let mut packets: Vec<Wire> =
@@ -239,6 +250,7 @@ fn heaps_that_claim_too_much() {
 
 #[test]
 fn payload_far_out_in_heaps_of_unknown_length() {
+    let _alone = alone();
     let config = StreamConfig { allow_out_of_order: true, ..config() };
     let far = |cnt, offset| Wire { heap_length: None, ..Wire::part(cnt, 0, offset, vec![1; 64]) };
     let packets = [far(5, 1 << 40), far(6, (1 << 48) - 64), far(7, MIB as u64 - 63), whole(1)];
@@ -249,6 +261,7 @@ fn payload_far_out_in_heaps_of_unknown_length() {
 /// A gibibyte each, as they say, of which there is a packet: memory is for what has come, and only so much may be claimed.
 #[test]
 fn heaps_that_claim_what_is_allowed_and_never_come() {
+    let _alone = alone();
     const GIB: u64 = 1 << 30;
     for allow_out_of_order in [false, true] {
         let config = StreamConfig { allow_out_of_order, max_heaps: 100, ..StreamConfig::default() };
@@ -270,6 +283,7 @@ fn heaps_that_claim_what_is_allowed_and_never_come() {
 
 #[test]
 fn packets_that_contradict_each_other() {
+    let _alone = alone();
     let config = StreamConfig { allow_out_of_order: true, ..config() };
     let part = |offset: usize, size: usize| {
         Wire::part(1, 100, offset as u64, pattern(1, 100)[offset..][..size].to_vec())
@@ -296,6 +310,7 @@ fn packets_that_contradict_each_other() {
 
 #[test]
 fn a_heap_without_its_beginning() {
+    let _alone = alone();
     let part = |cnt, i: usize| Wire::part(cnt, 400, i as u64 * 100, vec![1; 100]);
     let packets = [part(1, 1), part(1, 2), part(1, 3), part(2, 0), part(2, 2), part(2, 3), whole(3)];
     let expected = [
@@ -310,6 +325,7 @@ fn a_heap_without_its_beginning() {
 
 #[test]
 fn more_items_than_allowed_and_as_many_as_allowed() {
+    let _alone = alone();
     let with =
         |cnt: u64, n: u64| (0..n).fold(whole(cnt), |packet, i| packet.item(i % 2 == 0, 0x1000 + i, i % 50));
     let in_parts = |cnt: u64, i: u64| {
@@ -328,6 +344,7 @@ fn more_items_than_allowed_and_as_many_as_allowed() {
 
 #[test]
 fn datagrams_that_are_no_packets() {
+    let _alone = alone();
     let header = |at: usize, value: u8| {
         let mut bytes = whole(1).encode();
         bytes[at] = value;
@@ -375,6 +392,7 @@ fn datagrams_that_are_no_packets() {
 
 #[test]
 fn a_flood_of_garbage_is_counted_and_hardly_logged() {
+    let _alone = alone();
     const FLOOD: u64 = 50_000;
     listen();
     let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
@@ -412,9 +430,132 @@ fn a_flood_of_garbage_is_counted_and_hardly_logged() {
     assert_others_go_on(&pool);
 }
 
+/// What a row's event costs once, it must not cost for ever: each as a flood, counted to the packet.
+#[test]
+fn every_event_may_come_in_floods() {
+    let _alone = alone();
+    const FLOOD: u64 = 20_000;
+    type Row = (&'static str, Stat, fn(&mut StreamConfig), fn(u64) -> Wire);
+    let rows: [Row; 12] = [
+        ("too large", Stat::HeapTooLarge, |_| {}, |i| Wire::part(i, 1 << (33 + i % 14), 0, vec![1; 64])),
+        (
+            "far offset",
+            Stat::HeapTooLarge,
+            |config| config.allow_out_of_order = true,
+            |i| Wire { heap_length: None, ..Wire::part(i, 0, 1 << 40, vec![1; 64]) },
+        ),
+        ("incomplete", Stat::PacketsIncomplete, |_| {}, |i| Wire::part(i, MIB as u64, 0, vec![1; 64])),
+        (
+            "no memory",
+            Stat::PacketsNoMemory,
+            // One more than those that may be in progress, which stay as long as the others are none.
+            |config| (config.max_heaps, config.max_heap_memory) = (1 << 20, MIB as u64),
+            |i| Wire::part(i, MIB as u64, 0, vec![1; 64]),
+        ),
+        (
+            "too many items",
+            Stat::PacketsTooManyItems,
+            |config| config.max_items = 20,
+            |i| (0..21).fold(whole(i), |packet, n| packet.item(true, 0x1000 + n, i)),
+        ),
+        ("duplicate", Stat::Duplicate, |_| {}, |_| Wire::part(1, 100, 0, vec![1; 50])),
+        (
+            "overlap",
+            Stat::Overlap,
+            |config| config.allow_out_of_order = true,
+            |i| if i == 0 { Wire::part(1, 100, 0, vec![1; 50]) } else { Wire::part(1, 100, 25, vec![1; 50]) },
+        ),
+        ("length", Stat::Inconsistent, |_| {}, |i| Wire::part(1, 100 + i, 0, vec![1; 50])),
+        ("lost start", Stat::OutOfOrder, |_| {}, |i| Wire::part(i, 100, 50, vec![1; 50])),
+        ("item beyond", Stat::MalformedItemBeyondHeap, |_| {}, |i| whole(i).item(false, 0x1600, 1 << 40)),
+        (
+            "no length",
+            Stat::Unsized,
+            |config| config.allow_unsized_heaps = false,
+            |i| Wire { heap_length: None, ..whole(i) },
+        ),
+        (
+            "stop items that are none",
+            Stat::PacketsDelivered,
+            |config| config.stop_on_stop_item = false,
+            |_| Wire::stop(),
+        ),
+    ];
+    listen();
+    let ring = RingConfig { overflow: Overflow::DropOldest, ..RingConfig::default() };
+    for (name, stat, change, packet) in rows {
+        let mut config = config();
+        change(&mut config);
+        let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
+        let worker = worker_of(&pool);
+        for stream in Kind::of(&pool, &config, ring.clone()) {
+            let before = resident();
+            let lines_before = lines_of(worker).len();
+            let queue = Arc::new(InprocQueue::new(1000).unwrap());
+            assert!(stream.stream().add_reader(Box::new(InprocReader::new(queue.clone()).unwrap())).unwrap());
+            let _watch = watch(name);
+            (0..FLOOD).for_each(|i| queue.add_packet(&packet(i).encode(), Wait::Forever).unwrap());
+            queue.stop();
+            drop(stream.heaps());
+            let (stats, grown) = (stream.end(), resident().saturating_sub(before) / MIB);
+            assert_eq!(stats[Stat::Packets], FLOOD, "{name}");
+            assert!((FLOOD - 1..=FLOOD).contains(&stats[stat]), "{name}: {}", stats[stat]);
+            // The callback's heaps are gathered up to the end.
+            assert!(grown < 64, "{name}: {grown} MiB more");
+            // The first, a sum once a second, and one at the end.
+            let lines = lines_of(worker).split_off(lines_before);
+            assert!(lines.len() < 10, "{name}: {lines:#?}");
+        }
+        assert_others_go_on(&pool);
+    }
+}
+
+/// As many items as a heap may have, and as a packet can: the pointers of a heap are found again without looking at all.
+#[test]
+fn as_many_items_as_there_can_be() {
+    let _alone = alone();
+    let all = |cnt: u64, n: u64| (0..n).fold(whole(cnt), |packet, i| packet.item(true, 0x1000, i));
+    let many = |cnt: u64, part: u64, from: u64| {
+        let packet = Wire::part(cnt, 100, part * 5, pattern(cnt, 100)[part as usize * 5..][..5].to_vec());
+        (from..from + 8000).fold(packet, |packet, i| packet.item(true, 0x1000, i))
+    };
+    // Zero-length items, too; 20 packets with the same 8000 pointers; and 20 with 8000 others each, which are too many.
+    let empty = (0..20_000).fold(whole(2), |packet, i| packet.item(false, 0x1000 + i, 50));
+    let mut packets = vec![all(1, 65_535 - 4), empty];
+    packets.extend((0..20).map(|part| many(3, part, 0)));
+    packets.extend((0..20).map(|part| many(4, part, 8000 * part)));
+    packets.push(whole(5));
+    let config = StreamConfig { max_items: StreamConfig::default().max_items, ..config() };
+    let expected = [
+        (Stat::CompleteHeaps, 4),
+        (Stat::PacketsDelivered, 23),
+        (Stat::TooManyItemsHeaps, 1),
+        (Stat::PacketsTooManyItems, 20),
+    ];
+    let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
+    for stream in Kind::both(&pool, &config) {
+        let before = resident();
+        let _watch = watch("many items");
+        let queue = Arc::new(InprocQueue::new(0).unwrap());
+        packets.iter().for_each(|packet| queue.add_packet(&packet.encode(), Wait::No).unwrap());
+        queue.stop();
+        assert!(stream.stream().add_reader(Box::new(InprocReader::new(queue).unwrap())).unwrap());
+        let counts: Vec<_> = stream.heaps().iter().map(|heap| (heap.cnt(), heap.items().count())).collect();
+        // Of items at one place, the last has the bytes.
+        assert_eq!(counts, [(1, 65_531), (2, 1), (3, 8000), (5, 0)]);
+        let stats = stream.end();
+        for (stat, count) in expected {
+            assert_eq!(stats[stat], count, "{}", stat.name());
+        }
+        let grown = resident().saturating_sub(before) / MIB;
+        assert!(grown < 64, "{grown} MiB more");
+    }
+}
+
 /// Descriptors as an attacker would write them: an error each, and the other items of the heap are delivered.
 #[test]
 fn hostile_descriptors_cost_their_item_only() {
+    let _alone = alone();
     let dtypes = [
         "__import__('os').system('true')".to_owned(),
         "{'descr': '>f4', 'fortran_order': False, 'shape': (1000000, 1000000, 1000000)}".to_owned(),
@@ -423,6 +564,10 @@ fn hostile_descriptors_cost_their_item_only() {
         "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}".to_owned(),
         "{'descr': '<f\u{fc}', 'fortran_order': False, 'shape': (1,)}".to_owned(),
         "{'descr': '<f4'".to_owned(),
+        format!(
+            "{{'descr': [{}('', 'u1')], 'fortran_order': False, 'shape': ()}}",
+            "('', 'V0'), ".repeat(65)
+        ),
     ];
     let before = resident();
     for dtype in &dtypes {
@@ -450,6 +595,90 @@ fn hostile_descriptors_cost_their_item_only() {
     assert!(resident() < before + 50 * MIB);
 }
 
+/// What one heap says is not multiplied by the messages about it, nor kept without a limit.
+#[test]
+fn long_descriptors_are_neither_repeated_nor_hoarded() {
+    let _alone = alone();
+    let before = resident();
+    // A long name, and many values that do not fit: a message each.
+    let mut heap = DescribedHeap::default();
+    heap.describe(0x2001, &"n".repeat(MIB / 2), "{'descr': '<u8', 'fortran_order': False, 'shape': (9,)}");
+    let mut packet = Wire { items: heap.items.clone(), ..Wire::whole(1, heap.payload.clone()) };
+    (0..2000).for_each(|value| packet.items.push((true, 0x2001, value)));
+    let mut group = ItemGroup::new(GroupLimits::default());
+    let errors = update_from(&mut group, packet.encode(), &[]);
+    assert_eq!(errors.len(), 2000);
+    assert!(errors.iter().all(|error| error.message().len() < 500), "{:.500}", errors[0].message());
+    drop(errors);
+    assert!(resident() < before + 50 * MIB, "{} MiB more", (resident() - before) / MIB);
+
+    // Long descriptions, heap after heap, of ever new items.
+    let limits = GroupLimits { max_bytes: 4 * MIB, ..GroupLimits::default() };
+    let mut group = ItemGroup::new(limits);
+    let mut refused = 0;
+    for i in 0..200 {
+        let mut heap = DescribedHeap::default();
+        let name = format!("{i}{}", "n".repeat(MIB / 2));
+        heap.describe(0x2001 + i, &name, "{'descr': '<u8', 'fortran_order': False, 'shape': ()}");
+        let errors = update_from(&mut group, heap.encode(), &[]);
+        assert!(errors.iter().all(|error| error.kind() == ErrorKind::NoMemory), "{errors:?}");
+        refused += errors.len();
+    }
+    assert_eq!((group.len(), refused), (3, 197), "4 MiB hold three names of half a MiB, twice each");
+    assert!(resident() < before + 50 * MIB, "{} MiB more", (resident() - before) / MIB);
+
+    // Records of many fields are larger in memory than as a text, and entries of a format are than those on the wire.
+    let fields: String = (0..60_000).map(|i| format!("('{i}','u1'),")).collect();
+    let header = format!("{{'descr': [{fields}], 'fortran_order': False, 'shape': ()}}");
+    let mut group = ItemGroup::new(limits);
+    for i in 0..20 {
+        let mut heap = DescribedHeap::default();
+        heap.describe(0x2001 + i, &format!("record {i}"), &header);
+        let errors = update_from(&mut group, heap.encode(), &[]);
+        assert_eq!(errors.len(), 1, "{i}");
+        assert_eq!(errors[0].kind(), ErrorKind::NoMemory);
+        heap = DescribedHeap::default();
+        heap.describe_format(0x3001 + i, &[*b"u\0\x08"; 200_000].concat());
+        let errors = update_from(&mut group, heap.encode(), &[]);
+        assert_eq!(errors.len(), 1, "{i}");
+        assert_eq!(errors[0].kind(), ErrorKind::Format);
+        assert!(errors[0].message().contains("200000 entries"), "{}", errors[0].message());
+    }
+    assert!(group.is_empty());
+    assert!(resident() < before + 100 * MIB, "{} MiB more", (resident() - before) / MIB);
+}
+
+/// Values that cost a sender nothing are taken at no great cost either, whatever their type.
+#[test]
+fn many_values_of_a_large_type_share_it() {
+    let _alone = alone();
+    let fields: String = (0..30_000).map(|i| format!("('{i}','u1'),")).collect();
+    let header = format!("{{'descr': [{fields}], 'fortran_order': False, 'shape': (0,)}}");
+    let mut heap = DescribedHeap::default();
+    heap.describe(0x2001, "none of a large record", &header);
+    let mut packet = Wire { items: heap.items.clone(), ..Wire::whole(1, heap.payload.clone()) };
+    (0..60_000).for_each(|value| packet.items.push((true, 0x2001, value)));
+    let _watch = watch("60 000 values");
+    let mut group = ItemGroup::new(GroupLimits::default());
+    assert!(update_from(&mut group, packet.encode(), &[0]).is_empty());
+    let item = group.get(0).unwrap();
+    assert_eq!(item.version, 60_000);
+    assert!(Arc::ptr_eq(&item.value.as_ref().unwrap().dtype, item.descriptor.dtype()));
+}
+
+/// What goes wrong when a group is told of a heap in one packet.
+fn update_from(group: &mut ItemGroup, packet: Vec<u8>, changed: &[usize]) -> Vec<Error> {
+    let pool = Arc::new(ThreadPool::new(1, &[]).unwrap());
+    let stream = HeapRingStream::new(&pool, StreamConfig::default(), RingConfig::default()).unwrap();
+    let queue = Arc::new(InprocQueue::new(0).unwrap());
+    queue.add_packet(&packet, Wait::No).unwrap();
+    assert!(stream.stream().add_reader(Box::new(InprocReader::new(queue).unwrap())).unwrap());
+    let heap = stream.get(Wait::Forever).unwrap();
+    let update = group.update(heap.items(), heap.flavour(), heap.bug_compat());
+    assert_eq!(update.changed, changed);
+    update.errors.into_iter().map(|error| error.error).collect()
+}
+
 /// A heap of descriptors and values, in one packet.
 #[derive(Default)]
 struct DescribedHeap {
@@ -471,6 +700,11 @@ impl DescribedHeap {
             0x15,
             name.len() as u64,
         );
+        self.value(5, &inner.encode());
+    }
+
+    fn describe_format(&mut self, id: u64, format: &[u8]) {
+        let inner = Wire::whole(1, format.to_vec()).item(true, 0x14, id).item(false, 0x13, 0);
         self.value(5, &inner.encode());
     }
 

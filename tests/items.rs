@@ -41,7 +41,8 @@ fn element(dtype: &Dtype, bytes: &[u8]) -> Json {
     if scalar.kind == Kind::Bytes {
         return json!(String::from_utf8_lossy(bytes));
     }
-    let value = Value { dtype: dtype.clone(), shape: vec![], fortran_order: false, bytes: bytes.to_vec() };
+    let value =
+        Value { dtype: Arc::new(dtype.clone()), shape: vec![], fortran_order: false, bytes: bytes.to_vec() };
     match value.number().unwrap() {
         Number::Unsigned(number) => json!(number),
         Number::Signed(number) => json!(number),

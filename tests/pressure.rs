@@ -171,7 +171,7 @@ fn stop_from_the_place_callback_is_an_error() {
         sender.send(their_pool.upgrade().unwrap().stop().unwrap_err()).unwrap();
         slot(heap_cnt)
     });
-    let Rig { stream: own, placed: _placed } = rig;
+    let Rig { stream: own, placed: _placed, .. } = rig;
     let reader = MemoryReader::of([whole(0).encode()]);
     *stream.lock().unwrap() = Some(own);
     stream.lock().unwrap().as_ref().unwrap().stream().add_reader(reader).unwrap();
@@ -192,7 +192,7 @@ fn drop_from_the_place_callback_ends_the_stream_after_it() {
         let ours = stream.clone();
         let plan = Plan::new(&pool);
         let (data, free) = (plan.data.clone(), plan.free.clone());
-        let Rig { stream: own, placed } = plan.build_with(move |heap_cnt, _| {
+        let Rig { stream: own, placed, .. } = plan.build_with(move |heap_cnt, _| {
             drop(ours.lock().unwrap().take());
             slot(heap_cnt)
         });

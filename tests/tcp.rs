@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct::error::{Error, ErrorKind};
-use aqueduct::recv::reader::{BufferReader, OnGarbage, TcpConfig, TcpReader};
+use aqueduct::recv::reader::{BufferReader, OnGarbage, SourceFilter, TcpConfig, TcpReader};
 use aqueduct::recv::stats::{Snapshot, Stat};
 use aqueduct::recv::{Copier, EndReason, PacketCopy, Room, StreamConfig};
 use aqueduct::spead::Packet;
@@ -715,6 +715,47 @@ fn one_connection_after_the_other() {
     assert!(lines.len() <= 3, "{lines:?}");
     // Nobody listens any more.
     until("the port is closed", || TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+/// Connections without end, from strangers and with garbage or half a packet, cost neither memory, nor descriptors, nor lines of the log, also
+/// where each of them is given a smaller buffer than was asked for.
+#[test]
+fn a_flood_of_connections_is_survived() {
+    const FLOOD: u64 = 400;
+    listen();
+    let pool = pool(1);
+    for strangers in [false, true] {
+        let rig = Plan::new(&pool).build();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let source_filter = strangers.then(|| SourceFilter::parse("192.0.2.1").unwrap());
+        let config = TcpConfig {
+            listener: Some(OwnedFd::from(listener)),
+            buffer_size: usize::MAX,
+            reconnect: true,
+            source_filter: source_filter.flatten(),
+            ..TcpConfig::default()
+        };
+        add(&rig, config);
+        let worker = rig.settle(&rig.udp());
+        let (before, lines_before) = (resident(), lines_of(worker).len());
+        for i in 0..FLOOD {
+            let mut sender = connect("127.0.0.1", port);
+            // It may be closed by now.
+            let _ = sender.write_all(if i % 2 == 0 { b"garbage!" } else { &[0x53, 4] });
+        }
+        let stat = if strangers { Stat::ConnectionsRejected } else { Stat::Connections };
+        rig.wait_for("all have come", |stats| stats[stat] == FLOOD);
+        if !strangers {
+            rig.wait_for("all have gone", |s| s[Stat::MalformedBadMagic] + s[Stat::Truncated] == FLOOD);
+        }
+        assert_others_go_on(&pool);
+        rig.stop();
+        assert!(resident() < before + (32 << 20));
+        // The first of its kind, a sum once a second, and one at the end: of connections, of those that failed, of small buffers.
+        let lines = lines_of(worker).split_off(lines_before);
+        assert!((3..20).contains(&lines.len()), "{lines:#?}");
+    }
 }
 
 #[test]

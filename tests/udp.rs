@@ -60,7 +60,7 @@ fn a_multicast_group_is_joined() {
         // Without a route for it the system refuses; the error says what was tried.
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Io);
-            return assert!(error.message().contains("joining 239.255.71.48"), "{error}");
+            return assert!(error.message().contains("joining group 239.255.71.48"), "{error}");
         }
     };
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
@@ -295,6 +295,56 @@ fn what_cannot_be_listened_to_is_an_error_with_the_reason() {
         let error = UdpReader::new(config).err().expect(&tell);
         assert_eq!(error.kind(), kind, "{tell}: {error}");
         assert!(error.message().contains(&text), "{tell}: {error}");
+    }
+}
+
+/// In a network without a route, and without any privilege: each refusal names the call, the address and the reason, and leaves nothing open.
+#[test]
+fn what_the_system_refuses_is_told_and_nothing_stays_open() {
+    let test = || {
+        // SAFETY: changes this thread only.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+            assert!(std::env::var_os("CI").is_none(), "no network namespace");
+            return eprintln!("SKIPPED: no network namespace: {}", std::io::Error::last_os_error());
+        }
+        support::network::ip("link set lo up");
+        let refused = |config: UdpConfig, text: &str, reason: &str| {
+            let error = UdpReader::new(config).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+            assert!(error.message().contains(text) && error.message().contains(reason), "{error}");
+            // The sockets of this namespace, below a heading.
+            for table in ["udp", "udp6", "tcp", "packet"] {
+                let open =
+                    std::fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default();
+                assert!(open.lines().count() <= 1, "{open}");
+            }
+        };
+        let at = |host: &str, port| UdpConfig { host: host.into(), port, ..UdpConfig::default() };
+        refused(at("239.255.71.48", 0), "joining group 239.255.71.48", "No such device");
+        let on = |interface: &str| UdpConfig { interface: interface.into(), ..at("239.255.71.48", 0) };
+        refused(on("gone0"), "\"gone0\"", "No such");
+        // SAFETY: the system call, other than libc's function, changes the calling thread only. Nobody has no privileges.
+        let changed = unsafe { libc::syscall(libc::SYS_setresuid, 65_534, 65_534, 65_534) };
+        if changed != 0 {
+            return eprintln!("SKIPPED: privileges cannot be dropped: {}", std::io::Error::last_os_error());
+        }
+        refused(at("127.0.0.1", 80), "bind to 127.0.0.1:80", "Permission denied");
+        let tcp =
+            aqueduct::recv::reader::TcpConfig { host: "127.0.0.1".into(), port: 80, ..Default::default() };
+        let error = aqueduct::recv::reader::TcpReader::new(tcp).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.message().contains("bind to 127.0.0.1:80: Permission denied"), "{error}");
+        #[cfg(feature = "pcap")]
+        {
+            use aqueduct::recv::reader::{PcapLiveConfig, PcapLiveReader};
+            let config = PcapLiveConfig { device: "lo".into(), ..PcapLiveConfig::default() };
+            let error = PcapLiveReader::new(config).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+            assert!(error.message().contains("\"lo\"") && error.message().contains("ermi"), "{error}");
+        }
+    };
+    if let Err(panic) = std::thread::spawn(test).join() {
+        std::panic::resume_unwind(panic);
     }
 }
 

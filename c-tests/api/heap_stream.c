@@ -237,6 +237,33 @@ static void memory_and_copies(void)
     spead_free(&p);
 }
 
+/* Past the caches or through them, in one packet or in many, of odd lengths: the same bytes. */
+static void ways_to_copy(void)
+{
+    for (int32_t way = AQ_MEMCPY_STD; way <= AQ_MEMCPY_NONTEMPORAL; way++) {
+        struct heap_receiver r;
+        struct packets p = no_packets();
+        aq_heap *heap;
+        spead_heap(&p, 0, 60001, 60001);
+        spead_heap(&p, 1, 300007, 8971);
+        spead_heap(&p, 2, 5, 1);
+        spead_heap(&p, 3, 200000, 40000);
+        heaps_init(&r);
+        r.config.memcpy = way;
+        heaps_open(&r);
+        heaps_feed(&r, &p);
+        for (uint64_t cnt = 0; cnt < 4; cnt++) {
+            const size_t sizes[] = {60001, 300007, 5, 200000};
+            heap = heaps_next(&r);
+            CHECK(heap != NULL && heap_is(heap, cnt, sizes[cnt]));
+            CHECK_OK(aq_heap_free(heap));
+        }
+        CHECK(heaps_next(&r) == NULL);
+        heaps_close(&r);
+        spead_free(&p);
+    }
+}
+
 static void settings(void)
 {
     struct heap_receiver r;
@@ -304,6 +331,7 @@ int main(void)
     overflow(AQ_OVERFLOW_DROP_OLDEST, 8);
     callback();
     memory_and_copies();
+    ways_to_copy();
     settings();
     stopped_by_the_user();
     return check_done();

@@ -135,7 +135,9 @@ static void of_a_capture(void)
     heaps_close(&r);
 }
 
-/* A descriptor of an item of `shape` (one dimension, or none if below 0) and one format entry, as a packet. */
+enum { VARIABLE = 256 };
+
+/* A descriptor of an item of `shape` (one dimension below 256, VARIABLE, or none if below 0) and one format entry, as a packet. */
 static struct packets descriptor(uint64_t id, const char *name, int64_t shape, char letter, unsigned bits)
 {
     struct packets p = no_packets();
@@ -144,6 +146,7 @@ static struct packets descriptor(uint64_t id, const char *name, int64_t shape, c
     format[0] = (uint8_t)letter;
     format[1] = (uint8_t)(bits >> 8);
     format[2] = (uint8_t)bits;
+    dimension[0] = shape == VARIABLE;
     dimension[6] = (uint8_t)shape;
     spead_begin(&p, 7u + (shape >= 0));
     spead_item(&p, SPEAD_HEAP_CNT, 1);
@@ -300,10 +303,66 @@ static void changes_and_errors(void)
     spead_free(&p);
 }
 
+/* max_bytes bounds values and descriptions together; what does not fit is an error, and leaves the item as it was. */
+static void bytes(void)
+{
+    struct heap_receiver r;
+    struct packets p = no_packets();
+    struct part parts[8];
+    aq_item_group_config config;
+    aq_item_group *group = NULL;
+    aq_item item = new_item();
+    aq_heap *heap;
+    size_t count = 99;
+    char text[1001];
+    memset(text, 'x', 1000);
+    text[1000] = 0;
+    CHECK_OK(aq_item_group_config_init(&config, sizeof config));
+    config.max_bytes = 1600;
+    CHECK_OK(aq_item_group_new(&config, &group));
+    parts[0] = part(5, descriptor(ID, "lines", VARIABLE, 'u', 8));
+    parts[1] = part(5, descriptor(ID + 1, "others", VARIABLE, 'u', 8));
+    parts[2] = value(ID, text);
+    parts[3] = value(ID + 1, "few");
+    heap_of(&p, 1, 4, parts);
+    parts[0] = value(ID + 1, text);
+    heap_of(&p, 2, 1, parts);
+    parts[0] = part(5, descriptor(ID + 2, text, -1, 'u', 8));
+    heap_of(&p, 3, 1, parts);
+    parts[0] = value(ID, "short");
+    parts[1] = value(ID + 1, text);
+    heap_of(&p, 4, 2, parts);
+    heaps_init(&r);
+    heaps_open(&r);
+    heaps_feed(&r, &p);
+    heap = heaps_next(&r);
+    CHECK_OK(aq_item_group_update(group, heap));
+    CHECK_OK(aq_heap_free(heap));
+    for (int i = 0; i < 2; i++) {
+        heap = heaps_next(&r);
+        CHECK_ERROR(aq_item_group_update(group, heap), AQ_E_NOMEM, "have at most 1600 bytes");
+        CHECK_OK(aq_heap_free(heap));
+    }
+    CHECK_OK(aq_item_group_count(group, &count));
+    CHECK_EQ(count, 2);
+    CHECK_OK(aq_item_group_find_name(group, "others", &item));
+    CHECK_EQ(item.size, 3);
+    /* what is replaced makes room */
+    heap = heaps_next(&r);
+    CHECK_OK(aq_item_group_update(group, heap));
+    CHECK_OK(aq_heap_free(heap));
+    CHECK_OK(aq_item_group_find_name(group, "others", &item));
+    CHECK_EQ(item.size, 1000);
+    heaps_close(&r);
+    CHECK_OK(aq_item_group_free(group));
+    spead_free(&p);
+}
+
 int main(void)
 {
     CHECK_OK(aq_set_log(NULL, NULL, NULL, AQ_LOG_OFF));
     of_a_capture();
     changes_and_errors();
+    bytes();
     return check_done();
 }

@@ -2,6 +2,9 @@
 
 #![allow(dead_code)]
 
+use aqueduct::event::frame::{EndMark, FileHeader, Kind, LossMark, Parsed, Record, packet_header};
+use aqueduct::event::layout::{FieldType, MAX_SIZE, PacketLayout, Value};
+use aqueduct::event::reader::{Entry, EventFile};
 use aqueduct::recv::reader::pcap::{LinkType, Skip, link::udp_payload};
 use aqueduct::spead::{Flavour, Malformed, Packet, id};
 
@@ -134,4 +137,159 @@ pub fn link(data: &[u8]) {
         Err(Skip::BadLength) => longer.into_iter().for_each(in_frame),
         whole => assert_eq!(longer, whole),
     }
+}
+
+/// What a reader of event files should say of `bytes[at..]`, found by trying every byte: offset, length, and the record where it is good.
+fn entries(bytes: &[u8], mut at: usize) -> Vec<(usize, usize, Option<Record<'_>>)> {
+    let parse = |at: usize| Record::parse(&bytes[at..]);
+    let good = |at: usize| match parse(at) {
+        Parsed::Complete(record) => Some(record),
+        _ => None,
+    };
+    let mut found = Vec::new();
+    while at < bytes.len() {
+        if let Some(record) = good(at) {
+            found.push((at, record.size(), Some(record)));
+            at += record.size();
+            continue;
+        }
+        // Where the bad one ends, if it tells the truth, and something good is there: the rest ends before that.
+        let claimed = bytes[at..].get(4..8).map(|word| {
+            at + 16 + (u32::from_le_bytes([word[0], word[1], word[2], word[3]]) as usize & 0x3fff_ffff)
+        });
+        let possible = parse(at) != Parsed::Damaged || bytes.len() - at >= 16 && fits(&bytes[at..]);
+        let limit = claimed.filter(|&end| possible && end < bytes.len() && good(end).is_some());
+        let next = (at + 1..limit.unwrap_or(bytes.len()))
+            .find(|&next| {
+                good(next).is_some_and(|record| next + record.size() <= limit.unwrap_or(bytes.len()))
+            })
+            .or(limit)
+            .unwrap_or(bytes.len());
+        found.push((at, next - at, None));
+        at = next;
+    }
+    found
+}
+
+/// Whether marks have the size that marks have.
+fn fits(bytes: &[u8]) -> bool {
+    let word = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+    match word >> 30 {
+        1 => word & 0x3fff_ffff == 24,
+        2 => word & 0x3fff_ffff == 16,
+        _ => true,
+    }
+}
+
+/// Reads `data` as a framed event file, with its header or, where that is bad, without, and compares with the model. What
+/// is good is encoded again. `path` is a file that may be overwritten.
+pub fn event_file(data: &[u8], path: &std::path::Path) {
+    let header = FileHeader::parse(data);
+    if let Ok((header, size)) = &header {
+        assert_eq!(header.encode().expect("its own header"), data[..*size]);
+    }
+    std::fs::write(path, data).expect("a writable file");
+    let mut file = match (EventFile::open(path), &header) {
+        (Ok(file), Ok((header, size))) => {
+            assert_eq!(file.header(), Some(header));
+            assert_eq!(file.offset(), *size as u64);
+            file
+        }
+        (Err(error), Err(expected)) => {
+            assert_eq!(error.kind(), expected.kind());
+            EventFile::salvage(path).expect("a file")
+        }
+        (file, header) => panic!("{:?} {header:?}", file.err()),
+    };
+    let (mut packets, mut lost) = (0, 0u64);
+    for (at, length, record) in entries(data, file.offset() as usize) {
+        let (offset, bytes) = (at as u64, &data[at..at + length]);
+        if record.is_some_and(|record| record.kind() == Kind::Reserved) {
+            continue;
+        }
+        let entry = file.next().expect("a file").expect("as many as the model has");
+        match entry {
+            Entry::Packet { number, offset: found, time, data } => {
+                assert_eq!((number, found), (packets, offset));
+                packets += 1;
+                assert_eq!([&packet_header(time, data), data].concat(), bytes);
+            }
+            Entry::Loss { offset: found, mark } => {
+                assert_eq!(found, offset);
+                lost = lost.saturating_add(mark.packets);
+                assert_eq!(LossMark::encode(&mark), bytes);
+            }
+            Entry::End { offset: found, mark, agrees } => {
+                assert_eq!(found, offset);
+                assert_eq!(agrees, mark.packets == packets && mark.lost == lost);
+                assert_eq!(EndMark::encode(&mark), bytes);
+            }
+            Entry::Damaged { offset: found, length: bad } | Entry::Torn { offset: found, length: bad } => {
+                assert!(record.is_none());
+                assert_eq!((found, bad), (offset, length as u64));
+            }
+        }
+        assert_eq!(record.is_none(), matches!(entry, Entry::Damaged { .. } | Entry::Torn { .. }));
+    }
+    assert_eq!(file.next().expect("a file"), None);
+    assert_eq!(file.summary().packets, packets);
+}
+
+/// Reads `data` up to its first newline as a packet layout, and fills a packet of it with the rest.
+pub fn layout(data: &[u8]) {
+    let at = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (text, rest) = (&data[..at], data.get(at + 1..).unwrap_or_default());
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let layout = match PacketLayout::parse(text) {
+        Ok(layout) => layout,
+        Err(error) => {
+            assert!(error.message().starts_with("layout: ") && error.message().len() < 500, "{error}");
+            return;
+        }
+    };
+    assert_eq!(PacketLayout::parse(&layout.to_string()).expect("what it prints"), layout);
+    let mut end = 0;
+    for (i, field) in layout.fields().iter().enumerate() {
+        assert!(end <= field.offset && matches!(field.size, 1 | 2 | 4 | 8));
+        end = field.offset + field.size;
+        assert_eq!(layout.find(&field.name), Some(i));
+    }
+    assert!(end <= layout.size() && layout.size() <= MAX_SIZE);
+    if layout.size() > 4096 {
+        return;
+    }
+    let mut packet: Vec<u8> = rest.iter().copied().cycle().take(layout.size()).collect();
+    packet.resize(layout.size(), 0);
+    let (mut text, mut csv) = (Vec::new(), Vec::new());
+    let written = layout.write_text(&packet, "\t", &mut text);
+    assert_eq!(layout.check(&packet), written);
+    assert_eq!(layout.write_csv(&packet, &mut csv), written);
+    assert!(layout.write_text(&[&packet[..], &[0]].concat(), "\t", &mut Vec::new()).is_err());
+    if written.is_err() {
+        assert!(text.is_empty() && csv.is_empty() && layout.fields().iter().any(|f| f.constant.is_some()));
+        return;
+    }
+    // No value has a tab: what stands between them is its number again.
+    let text = String::from_utf8(text).expect("text is UTF-8");
+    let texts: Vec<&str> = text.strip_suffix('\n').expect("a line").split('\t').collect();
+    assert_eq!(texts.len(), layout.fields().len());
+    for (i, text) in texts.into_iter().enumerate() {
+        match layout.value(&packet, i).expect("one of its fields") {
+            Value::Int(value) => assert_eq!(text.parse(), Ok(value)),
+            Value::Uint(value) => assert_eq!(text.parse(), Ok(value)),
+            Value::Bool(value) => assert_eq!(text, if value { "True" } else { "False" }),
+            Value::Float(value) if value.is_nan() => assert_eq!(text, "nan"),
+            Value::Float(value) => {
+                assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()));
+                assert!(text.contains(['.', 'e']) || value.is_infinite(), "{text}");
+            }
+            Value::Char(value) => {
+                assert_eq!(layout.fields()[i].kind, FieldType::Char);
+                assert!(text.starts_with('b') && text.is_ascii() && (4..=7).contains(&text.len()));
+                assert!(!value.is_ascii_alphanumeric() || text == format!("b'{}'", char::from(value)));
+            }
+        }
+    }
+    let csv = String::from_utf8(csv).expect("CSV is UTF-8");
+    assert!(csv.find('\n') == Some(csv.len() - 1) && csv.matches(',').count() + 1 >= layout.fields().len());
 }

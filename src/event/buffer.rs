@@ -22,6 +22,9 @@ use crate::sys::eventfd::EventFd;
 /// From this size on, a packet is copied without the lock.
 const LARGE: usize = 16 << 10;
 
+/// Who puts many packets lets others have the lock after so many bytes, if they wait for it.
+const TURN: usize = 64 << 10;
+
 /// Why a packet was not taken. The caller still has it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PutError {
@@ -176,9 +179,9 @@ impl EventBuffer {
         self.config.check_size(size)?;
         let time = self.time();
         let mut state = self.state.lock();
-        self.put_locked(&mut state, parts, size, time, wait)?;
+        let result = self.put_locked(&mut state, parts, size, time, wait);
         self.added(&mut state);
-        Ok(())
+        result
     }
 
     /// Puts packets of `size` bytes that lie one behind the other in `data`. Returns how many the buffer accounts for from now on: fewer than
@@ -191,7 +194,7 @@ impl EventBuffer {
         self.config.check_size(size)?;
         let time = self.time();
         let mut state = self.state.lock();
-        let mut count = 0;
+        let (mut count, mut turn) = (0, 0);
         let mut result = Ok(());
         for packet in data.chunks_exact(size) {
             result = self.put_locked(&mut state, &[packet], size, time, wait);
@@ -199,6 +202,11 @@ impl EventBuffer {
                 break;
             }
             count += 1;
+            turn += size;
+            if turn >= TURN {
+                turn = 0;
+                MutexGuard::bump(&mut state);
+            }
         }
         self.added(&mut state);
         match result {
@@ -349,10 +357,12 @@ impl EventBuffer {
                     return Err(PutError::Full);
                 }
                 Overflow::Block => {
-                    state.stats.blocked += u64::from(!has_waited);
-                    has_waited = true;
-                    // Those that the same call has put before.
-                    self.added(state);
+                    if !has_waited {
+                        state.stats.blocked += 1;
+                        has_waited = true;
+                        // This call may have put packets already, and who waits for them makes the space.
+                        self.added(state);
+                    }
                     // A flusher whose limit is above the capacity would not come by itself.
                     state.flusher.hurry();
                     self.due.notify_all();
@@ -405,6 +415,7 @@ impl EventBuffer {
         } else {
             state.stats.overflow_oldest.add(entry.size as usize);
         }
+        self.bring_level(state);
         true
     }
 
@@ -449,10 +460,10 @@ impl EventBuffer {
     /// Packets have been added: tells those who wait for them.
     #[inline]
     fn added(&self, state: &mut State) {
-        if state.flusher.waits() && (state.flusher.is_hurried() || self.is_almost_full(state)) {
+        if state.flusher.waits && (state.flusher.is_hurried() || self.is_almost_full(state)) {
             self.due.notify_all();
         }
-        // All: it may be several packets, or one behind which others waited.
+        // All: there may be several packets, and who is woken may give up without one.
         self.data.notify_all();
         if self.level.get().is_some() {
             self.bring_level(state);
@@ -463,10 +474,11 @@ impl EventBuffer {
         state.flush_size > 0 && state.store.amount().packets >= state.flush_size
     }
 
-    /// Makes the descriptor show whether there are packets.
+    /// Makes the descriptor show whether there are packets; not those behind one that is still being written.
+    #[inline]
     pub(super) fn bring_level(&self, state: &mut State) {
         let Some(level) = self.level.get() else { return };
-        let holds = state.stopped || state.store.amount().packets > 0;
+        let holds = state.stopped || state.store.has_flight() || state.store.has_ready();
         if holds && !state.raised {
             level.raise();
         } else if !holds && state.raised {

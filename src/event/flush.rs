@@ -57,6 +57,10 @@ impl EventBuffer {
         state.stats.flush_errors += u64::from(result.is_err());
         self.trim(&mut state);
         self.removed(&mut state);
+        if state.flusher.waits {
+            // Another thread's flush: what that has left is the flusher's.
+            self.due.notify_one();
+        }
         result.map(|()| flushed)
     }
 
@@ -101,6 +105,7 @@ impl EventBuffer {
         let mut state = self.state.lock();
         let next = state.store.oldest_number();
         state.store.keep_lost(true);
+        state.store.add_boundary(next);
         let attached = Attached::new(sink, primary, next);
         if !primary {
             let index = outlets.custom_count();

@@ -19,12 +19,12 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 /// What the flusher and the others tell each other; part of the buffer's state.
 #[derive(Default)]
 pub(super) struct Control {
-    /// It sleeps until a flush is due. A number, as one that is about to end may overlap with the next.
-    waits: u32,
+    /// It sleeps until a flush is due.
+    pub(super) waits: bool,
     /// Somebody waits for space.
     hurry: bool,
-    /// Counts starts and stops: a thread that was started under another number is to end.
-    generation: u64,
+    /// It is to end.
+    stop: bool,
     /// What its last flush failed with; none after one that did not.
     error: Option<Error>,
 }
@@ -33,11 +33,6 @@ impl Control {
     /// Somebody waits for space: a flush is due.
     pub(super) fn hurry(&mut self) {
         self.hurry = true;
-    }
-
-    /// Whether it sleeps, and so would not see that a flush is due.
-    pub(super) fn waits(&self) -> bool {
-        self.waits > 0
     }
 
     /// Whether somebody waits for space.
@@ -49,6 +44,8 @@ impl Control {
 /// A buffer with a flusher, which runs or does not.
 pub struct FlushedBuffer {
     buffer: Arc<EventBuffer>,
+    /// Held while the flusher is started or stopped, so that there are never two.
+    change: Mutex<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -63,34 +60,28 @@ impl Deref for FlushedBuffer {
 impl FlushedBuffer {
     /// A buffer whose flusher does not run.
     pub fn new(buffer: EventBuffer) -> Self {
-        Self { buffer: Arc::new(buffer), thread: Mutex::new(None) }
+        Self { buffer: Arc::new(buffer), change: Mutex::new(()), thread: Mutex::new(None) }
     }
 
     /// Starts the flusher.
     pub fn start(&self) -> Result<()> {
         self.refuse_inside()?;
-        // Without the lock: it waits for a flush, and what that calls may ask how the flusher is doing.
-        let has_primary = self.buffer.sink_count()?.1;
-        let mut thread = self.thread.lock();
-        if thread.is_some() {
+        let _change = self.change.lock();
+        // Not held below: who flushes may have to be waited for, and may ask whether there is a flusher.
+        if self.thread.lock().is_some() {
             return Err(Error::state("event buffer: its flusher runs already"));
         }
-        if !has_primary {
+        if !self.buffer.sink_count()?.1 {
             return Err(Error::state("event buffer: flushing takes a primary sink"));
         }
-        let generation = {
-            let Control { generation, hurry, error, .. } = &mut self.buffer.state.lock().flusher;
-            *generation += 1;
-            (*hurry, *error) = (false, None);
-            *generation
-        };
+        self.buffer.state.lock().flusher = Control::default();
         let buffer = self.buffer.clone();
         let run = move || {
             signal::leave_to_other_threads();
-            run(&buffer, generation);
+            run(&buffer);
         };
         let started = std::thread::Builder::new().name("aqueduct-flush".into()).spawn(run);
-        *thread = Some(started.map_err(|e| Error::io("event buffer: a thread to flush it", &e))?);
+        *self.thread.lock() = Some(started.map_err(|e| Error::io("event buffer: a thread to flush it", &e))?);
         Ok(())
     }
 
@@ -100,15 +91,15 @@ impl FlushedBuffer {
     /// What that last flush fails with.
     pub fn stop_flusher(&self) -> Result<Option<Flushed>> {
         self.refuse_inside()?;
-        let thread = {
-            let mut thread = self.thread.lock();
-            let Some(thread) = thread.take() else { return Ok(None) };
-            self.buffer.state.lock().flusher.generation += 1;
-            thread
-        };
+        let change = self.change.lock();
+        let Some(thread) = self.thread.lock().take() else { return Ok(None) };
+        self.buffer.state.lock().flusher.stop = true;
         self.buffer.due.notify_all();
         let panicked = thread.join().is_err();
+        drop(change);
         let flushed = self.buffer.flush().map(Some);
+        // It counts as the flusher's last one.
+        self.buffer.state.lock().flusher.error = flushed.as_ref().err().cloned();
         self.buffer.state.lock().flusher.error = flushed.as_ref().err().cloned();
         if panicked {
             return Err(Error::new(crate::error::ErrorKind::Internal, "event buffer: its flusher panicked"));
@@ -143,10 +134,10 @@ impl Drop for FlushedBuffer {
     }
 }
 
-fn run(buffer: &EventBuffer, generation: u64) {
+fn run(buffer: &EventBuffer) {
     let mut failures = Limited::new("event buffer: flushes that failed");
     let mut not_before = Instant::now();
-    while wait_until_due(buffer, generation, not_before) {
+    while wait_until_due(buffer, not_before) {
         let result = buffer.flush();
         if let Err(error) = &result {
             failures.note(|| error.to_string());
@@ -157,10 +148,10 @@ fn run(buffer: &EventBuffer, generation: u64) {
 }
 
 /// False when the flusher is to end.
-fn wait_until_due(buffer: &EventBuffer, generation: u64, not_before: Instant) -> bool {
+fn wait_until_due(buffer: &EventBuffer, not_before: Instant) -> bool {
     let mut state = buffer.state.lock();
     loop {
-        if state.flusher.generation != generation {
+        if state.flusher.stop {
             return false;
         }
         let due = match due(buffer, &state) {
@@ -171,20 +162,20 @@ fn wait_until_due(buffer: &EventBuffer, generation: u64, not_before: Instant) ->
             state.flusher.hurry = false;
             return true;
         }
-        state.flusher.waits += 1;
+        state.flusher.waits = true;
         match due {
             Some(due) => {
                 buffer.due.wait_until(&mut state, due);
             }
             None => buffer.due.wait(&mut state),
         }
-        state.flusher.waits -= 1;
+        state.flusher.waits = false;
     }
 }
 
 /// When a flush is due; `None`: not by itself.
 fn due(buffer: &EventBuffer, state: &State) -> Option<Instant> {
-    // Not while all packets stand behind one that is still being written.
+    // Behind a packet that is still being written nothing can be flushed; its commit is told to us.
     if (state.flusher.hurry || buffer.is_almost_full(state)) && state.store.has_ready() {
         return Some(state.last_flush);
     }

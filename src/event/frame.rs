@@ -158,6 +158,18 @@ impl Kind {
     }
 }
 
+/// Appends a packet's whole record. The CRC is computed in one go, over the copy: for short packets, which are many, that takes half the time.
+#[inline]
+pub fn append_packet(to: &mut Vec<u8>, time: u64, payload: &[u8]) {
+    debug_assert!(payload.len() <= MAX_PACKET);
+    let start = to.len();
+    to.extend_from_slice(&front(0, Kind::Packet, time, payload));
+    to.extend_from_slice(payload);
+    let record = &mut to[start..];
+    let crc = crc32c(&record[CRC..]);
+    record[..CRC].copy_from_slice(&crc.to_le_bytes());
+}
+
 /// What stands in front of a packet of `time` (ns since the Unix epoch, 0 if not taken). `payload` is at most [`MAX_PACKET`]
 /// long: who takes a packet in has checked that.
 #[inline]
@@ -168,19 +180,17 @@ pub fn packet_header(time: u64, payload: &[u8]) -> [u8; RECORD_HEADER] {
 
 #[inline]
 fn record_header(kind: Kind, time: u64, payload: &[u8]) -> [u8; RECORD_HEADER] {
-    let word = (payload.len() as u32 & SIZE_MASK) | (kind as u32) << KIND_SHIFT;
-    let mut header = Aligned([0; RECORD_HEADER]);
-    let (crc, rest) = header.0.split_at_mut(CRC);
-    let (word_at, time_at) = rest.split_at_mut(4);
-    word_at.copy_from_slice(&word.to_le_bytes());
-    time_at.copy_from_slice(&time.to_le_bytes());
-    crc.copy_from_slice(&crc32c_append(crc32c(rest), payload).to_le_bytes());
-    header.0
+    let [_, _, _, _, rest @ ..] = front(0, kind, time, payload);
+    front(crc32c_append(crc32c(&rest), payload), kind, time, payload)
 }
 
-/// The processor's instruction is at its best on eight aligned bytes.
-#[repr(align(8))]
-struct Aligned([u8; RECORD_HEADER]);
+/// The header of a record with that CRC.
+#[inline]
+fn front(crc: u32, kind: Kind, time: u64, payload: &[u8]) -> [u8; RECORD_HEADER] {
+    let word = (payload.len() as u32 & SIZE_MASK) | (kind as u32) << KIND_SHIFT;
+    let front = u128::from(crc) | u128::from(word) << 32 | u128::from(time) << 64;
+    front.to_le_bytes()
+}
 
 /// Packets that are missing where this stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -364,6 +374,18 @@ impl<'a> Record<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_is_appended_as_its_header_and_payload() {
+        for payload in [&b""[..], b"x", &[7; 1000]] {
+            let mut bytes = b"before".to_vec();
+            append_packet(&mut bytes, 1 << 60 | 5, payload);
+            let (head, rest) = bytes.split_at(6);
+            assert_eq!(head, b"before");
+            assert_eq!(rest[..RECORD_HEADER], packet_header(1 << 60 | 5, payload));
+            assert_eq!(rest[RECORD_HEADER..], *payload);
+        }
+    }
 
     /// CRC-32C bit by bit, from its definition.
     fn slow_crc(bytes: &[u8]) -> u32 {

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::sync::OnceLock;
 
 use crc32c::crc32c_append;
 
@@ -38,7 +39,6 @@ const NO_BLOCK: (u64, Vec<u8>) = (u64::MAX, Vec::new());
 pub(super) struct Search {
     origin: u64,
     sums: VecDeque<u32>,
-    powers: Option<Box<Powers>>,
     /// Two blocks that were read to compute sums within them, the last one first; and where they begin.
     blocks: [(u64, Vec<u8>); 2],
     /// For summing.
@@ -47,7 +47,7 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn new() -> Self {
-        Self { origin: 0, sums: VecDeque::from([0]), powers: None, blocks: [NO_BLOCK; 2], space: Vec::new() }
+        Self { origin: 0, sums: VecDeque::from([0]), blocks: [NO_BLOCK; 2], space: Vec::new() }
     }
 
     /// The offset of the first good record behind the bad one at `bad`, in a file of `size` bytes. `claimed` is where the bad
@@ -134,8 +134,7 @@ impl Search {
 
     /// Whether a record that ends at `end`, and has the sum `sum` in front of what its CRC is about, has the right CRC.
     fn ends_well(&mut self, file: &File, sum: u32, header: &RecordHeader, end: u64) -> Result<bool> {
-        let powers = self.powers.get_or_insert_with(Powers::new);
-        let expected = powers.shift(sum, header.record_size() - 4) ^ header.crc;
+        let expected = Powers::get().shift(sum, header.record_size() - 4) ^ header.crc;
         Ok(self.sum(file, end)? == Some(expected))
     }
 
@@ -216,7 +215,13 @@ struct Powers([Vec<u32>; 3]);
 const DIGIT: usize = 10;
 
 impl Powers {
-    fn new() -> Box<Self> {
+    /// They are made once, at the first damage.
+    fn get() -> &'static Self {
+        static POWERS: OnceLock<Powers> = OnceLock::new();
+        POWERS.get_or_init(Self::new)
+    }
+
+    fn new() -> Self {
         /// x^8: the highest bit stands for x^0.
         const BYTE: u32 = 1 << (31 - 8);
         let mut base = BYTE;
@@ -230,7 +235,7 @@ impl Powers {
             base = powers.last().copied().unwrap_or_default();
             powers
         });
-        Box::new(Self(digits))
+        Self(digits)
     }
 
     /// `crc` · x^(8n)
@@ -265,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_crc_is_carried_over_any_number_of_bytes() {
-        let powers = Powers::new();
+        let powers = Powers::get();
         let (a, b) = (b"some bytes", [7; 5000]);
         for n in [0, 1, 12, 1023, 1024, 1025, 5000] {
             let whole = [a.as_slice(), &b[..n]].concat();
@@ -333,6 +338,17 @@ mod tests {
         assert_eq!(found(&alone, 0, None), None);
         assert_eq!(found(&alone, 0, Some(far)), Some(far));
         assert_eq!(found(&[&noise[10..], &one, b"x", &two].concat(), 0, None), Some(far - 10));
+    }
+
+    #[test]
+    fn what_begins_before_a_record_that_is_known_ends_before_it() {
+        let inner = record(2, &[9; 1000]);
+        let outer = record(1, &[b"some payload", inner.as_slice(), b"more"].concat());
+        let content = [b"a bad record", outer.as_slice(), b"x"].concat();
+        let known = 12 + RECORD_HEADER as u64 + 12;
+        assert_eq!(found(&content, 0, None), Some(12));
+        assert_eq!(found(&content, 0, Some(known)), Some(known));
+        assert_eq!(found(&content, 0, Some(known + 1)), Some(12));
     }
 
     #[test]

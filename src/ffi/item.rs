@@ -147,10 +147,7 @@ unsafe impl Sync for View {}
 
 impl View {
     pub(super) fn new(descriptor: &Descriptor, value: Option<&Value>) -> Result<Self> {
-        let dtype = match value {
-            Some(value) => value.dtype.clone(),
-            None => descriptor.dtype()?,
-        };
+        let dtype = descriptor.dtype();
         let owned: Vec<_> = dtype
             .fields()
             .iter()
@@ -197,8 +194,7 @@ impl View {
             description: self.description.as_ptr(),
             version,
             dtype: self.dtype.as_ptr(),
-            item_size: value
-                .map_or_else(|| descriptor.dtype().map_or(0, |dtype| dtype.size()), |v| v.dtype.size()),
+            item_size: descriptor.dtype().size(),
             n_fields: self.fields.len(),
             fields: self.fields.as_ptr(),
             n_dims: self.shape.len(),

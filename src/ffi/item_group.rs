@@ -62,7 +62,7 @@ pub struct aq_item_group_config {
     pub struct_size: usize,
     /// Items, at least 1; 65536 by default. Further ones are errors of an update (AQ_E_NOMEM).
     pub max_items: usize,
-    /// Bytes of all values together; 2^32 by default. A value beyond is an error of an update (AQ_E_NOMEM).
+    /// Bytes of all values, names and descriptions together; 2^32 by default. What is beyond is an error of an update (AQ_E_NOMEM).
     pub max_bytes: usize,
 }
 
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn aq_item_group_new(
 
 /// Takes over what a heap has to say: first its descriptors, then the values of all items that are described. A descriptor that says the
 /// same again changes nothing; one that says something else of an item, or gives its name to another, replaces it, and its value is
-/// gone. Items without a descriptor are left alone; see aq_heap_item() for those.
+/// gone. Items without a descriptor are left alone; see aq_heap_item() for those. A descriptor without an identifier is ignored.
 ///
 /// An item whose description or value is wrong stays as it was; all others are updated. aq_item_group_error() tells about each.
 ///

@@ -2,8 +2,9 @@
 //! little SPEAD stream of its own.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::dtype::{self, Dtype, MAX_DIMENSIONS, Tuple};
+use super::dtype::{self, Dtype, Field, MAX_DIMENSIONS, Tuple};
 use super::format::{self, Entry};
 use super::item::{Item, ItemValue, Items, freeze};
 use super::literal::Literal;
@@ -16,6 +17,9 @@ pub const BUG_DESCRIPTOR_WIDTHS: u8 = 1;
 pub const BUG_SHAPE_BIT_1: u8 = 2;
 /// In a stream's `bug_compat`: numpy's types are in the other byte order.
 pub const BUG_SWAP_ENDIAN: u8 = 4;
+
+/// Entries that a format may have.
+const MAX_ENTRIES: usize = 1 << 16;
 
 /// How the bytes of an item stand for its elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub struct Descriptor {
     pub shape: Vec<Option<usize>>,
     /// Its elements.
     pub layout: Layout,
+    /// Their type in this machine's byte order: one for all values, as an attacker may make it a large one.
+    native: Arc<Dtype>,
 }
 
 /// Why there is no descriptor: what is known of it all the same, and the error.
@@ -89,7 +95,7 @@ impl Descriptor {
         };
         let name = text(find(id::DESCRIPTOR_NAME), "name")?;
         let description = text(find(id::DESCRIPTOR_DESCRIPTION), "description")?;
-        let in_context = |error: Error| wrong(format!("{name}: {}", error.message()));
+        let in_context = |error: Error| wrong(format!("{}: {}", dtype::shorten(&name), error.message()));
         let (shape, layout) = match find(id::DESCRIPTOR_DTYPE) {
             Some(header) => {
                 let (shape, dtype, fortran_order) = numpy_header(&header).map_err(in_context)?;
@@ -105,7 +111,26 @@ impl Descriptor {
                 (shape.map_err(in_context)?, Layout::Packed(format.map_err(in_context)?))
             }
         };
-        Ok(Self { id, name, description, shape, layout })
+        let native = Arc::new(match &layout {
+            Layout::Numpy { dtype, .. } => dtype.to_native(),
+            Layout::Packed(entries) => format::dtype(entries)?,
+        });
+        Ok(Self { id, name, description, shape, layout, native })
+    }
+
+    /// Bytes of memory that it takes to know such an item, beside its value; about.
+    pub(super) fn footprint(&self) -> usize {
+        let dtype = match &self.layout {
+            Layout::Numpy { dtype, .. } => dtype.footprint(),
+            Layout::Packed(entries) => entries.len() * size_of::<Field>(),
+        };
+        // The name is a key, too, and there is the type on the wire and the native one.
+        2 * (self.name.len() + dtype) + self.description.len()
+    }
+
+    /// The name as messages have it.
+    pub(super) fn short_name(&self) -> String {
+        dtype::shorten(&self.name)
     }
 
     /// Whether the first index runs fastest.
@@ -114,11 +139,8 @@ impl Descriptor {
     }
 
     /// The type of elements as they are delivered, in this machine's byte order.
-    pub fn dtype(&self) -> Result<Dtype> {
-        match &self.layout {
-            Layout::Numpy { dtype, .. } => Ok(dtype.to_native()),
-            Layout::Packed(entries) => format::dtype(entries),
-        }
+    pub fn dtype(&self) -> &Arc<Dtype> {
+        &self.native
     }
 }
 
@@ -170,6 +192,10 @@ fn read_shape(bytes: &[u8], width: usize, flag: u8) -> Result<Vec<Option<usize>>
 
 /// Entries, each a letter and a big-endian number.
 fn read_format(bytes: &[u8], width: usize) -> Result<Vec<Entry>> {
+    let count = bytes.len() / width;
+    if count > MAX_ENTRIES {
+        return Err(wrong(format!("a format of {count} entries has more than {MAX_ENTRIES}")));
+    }
     let entry = |entry: &[u8]| match entry.split_first() {
         Some((&letter, bits)) => Entry::new(letter, number(bits)),
         None => Err(wrong("an entry of the format is empty")),

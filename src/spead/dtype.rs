@@ -10,6 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// Dimensions that an array may have; numpy has the same limit.
 pub(super) const MAX_DIMENSIONS: usize = 64;
 
+/// Fields without bytes that a record may have, with all that is in it. All others need bytes of each element, so that no more of them
+/// are looked at than come.
+const MAX_EMPTY_FIELDS: usize = 64;
+
 /// What a scalar is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -156,7 +160,8 @@ fn is_unit(text: &str) -> bool {
     known.contains(&letters) && text.len() < 24
 }
 
-fn shorten(text: &str) -> String {
+/// As much of a text as a message should have, which an attacker may have written.
+pub(super) fn shorten(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
@@ -197,7 +202,11 @@ impl Dtype {
             size =
                 size.checked_add(bytes).filter(|&size| size <= isize::MAX as usize).ok_or_else(too_large)?;
         }
-        Ok(Dtype::Record(fields, size))
+        let record = Dtype::Record(fields, size);
+        match record.empty_fields() {
+            0..=MAX_EMPTY_FIELDS => Ok(record),
+            empty => Err(wrong(format!("has {empty} fields without bytes, more than {MAX_EMPTY_FIELDS}"))),
+        }
     }
 
     /// Bytes of an element.
@@ -206,6 +215,24 @@ impl Dtype {
             Dtype::Scalar(scalar) => scalar.size,
             Dtype::Record(_, size) => *size,
         }
+    }
+
+    /// Bytes that the description of the type itself takes, beside the struct; about.
+    pub(super) fn footprint(&self) -> usize {
+        let field = |field: &Field| {
+            let own = size_of::<Field>() + field.name.len() + size_of_val(field.shape.as_slice());
+            own + field.dtype.footprint()
+        };
+        match self {
+            Dtype::Scalar(scalar) => scalar.unit.len(),
+            Dtype::Record(fields, _) => fields.iter().map(field).sum(),
+        }
+    }
+
+    /// How many fields have no bytes, here and in fields.
+    fn empty_fields(&self) -> usize {
+        let field = |field: &Field| usize::from(field.size() == 0) + field.dtype.empty_fields();
+        self.fields().iter().map(field).sum()
     }
 
     /// The fields of a record, in their order; none of a scalar.

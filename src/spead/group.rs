@@ -13,13 +13,22 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct GroupLimits {
     /// Items: 65 536 by default.
     pub max_items: usize,
-    /// Bytes of all values together: 4 GiB by default.
+    /// Bytes of all values and descriptions together: 4 GiB by default.
     pub max_bytes: usize,
 }
 
 impl Default for GroupLimits {
     fn default() -> Self {
         Self { max_items: 65_536, max_bytes: 4 << 30 }
+    }
+}
+
+impl GroupLimits {
+    fn exceeded(&self, descriptor: &Descriptor) -> Error {
+        let (name, limit) = (descriptor.short_name(), self.max_bytes);
+        let message =
+            format!("item {name}: the values and descriptions of a group have at most {limit} bytes");
+        Error::new(ErrorKind::NoMemory, message)
     }
 }
 
@@ -64,8 +73,14 @@ pub struct ItemGroup {
     by_id: HashMap<u64, usize>,
     by_name: HashMap<String, usize>,
     limits: GroupLimits,
-    /// Bytes of all values.
+    /// Bytes of all values and descriptions.
     bytes: usize,
+}
+
+impl GroupItem {
+    fn footprint(&self) -> usize {
+        self.descriptor.footprint() + self.value.as_ref().map_or(0, |value| value.bytes.len())
+    }
 }
 
 impl ItemGroup {
@@ -158,7 +173,13 @@ impl ItemGroup {
                 format!("item {:#x}: a group has at most {} items", descriptor.id, self.limits.max_items);
             return Err(Error::new(ErrorKind::NoMemory, message));
         }
+        let freed: usize = old.iter().filter_map(|&index| self.get(index)).map(GroupItem::footprint).sum();
+        let bytes = self.bytes - freed + descriptor.footprint();
+        if bytes > self.limits.max_bytes {
+            return Err(self.limits.exceeded(&descriptor));
+        }
         let version = old.into_iter().map(|index| self.remove(index).version + 1).max().unwrap_or(0);
+        self.bytes = bytes;
         self.by_id.insert(descriptor.id, self.items.len());
         self.by_name.insert(descriptor.name.clone(), self.items.len());
         self.items.push(Box::new(GroupItem { descriptor, value: None, version, changed: false }));
@@ -174,7 +195,7 @@ impl ItemGroup {
             self.by_id.insert(moved.descriptor.id, index);
             self.by_name.insert(moved.descriptor.name.clone(), index);
         }
-        self.bytes -= item.value.as_ref().map_or(0, |value| value.bytes.len());
+        self.bytes -= item.footprint();
         item
     }
 
@@ -185,10 +206,7 @@ impl ItemGroup {
         let old = item.value.as_ref().map_or(0, |value| value.bytes.len());
         let bytes = self.bytes - old + value.bytes.len();
         if bytes > self.limits.max_bytes {
-            let name = &item.descriptor.name;
-            let message =
-                format!("item {name}: the values of a group have at most {} bytes", self.limits.max_bytes);
-            return Err(Error::new(ErrorKind::NoMemory, message));
+            return Err(self.limits.exceeded(&item.descriptor));
         }
         self.bytes = bytes;
         item.value = Some(value);

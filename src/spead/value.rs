@@ -1,5 +1,8 @@
 //! Values of items: from bytes on the wire, and a descriptor, to an array in this machine's byte order.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::descriptor::{Descriptor, Layout};
 use super::dtype::{Dtype, Kind, product};
 use super::format;
@@ -10,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     /// The type of its elements, in this machine's byte order.
-    pub dtype: Dtype,
+    pub dtype: Arc<Dtype>,
     /// Its dimensions.
     pub shape: Vec<usize>,
     /// The first index runs fastest; else the last.
@@ -64,24 +67,28 @@ impl Descriptor {
         }
         let is_variable = known_sizes_missing(&self.shape);
         let start = if is_immediate && !is_variable { there - needed } else { 0 };
-        let dtype = self.dtype()?;
+        let dtype = self.dtype().clone();
         let bytes = self.unpack(bytes, start, count, needed)?;
         Ok(Value { dtype, shape, fortran_order: self.is_fortran_order(), bytes })
     }
 
     /// The elements in this machine's byte order.
     fn unpack(&self, bytes: &[u8], start: usize, count: usize, needed: usize) -> Result<Vec<u8>> {
+        if needed == 0 {
+            return Ok(Vec::new());
+        }
         let wire = match &self.layout {
-            Layout::Numpy { dtype, .. } => Some(dtype.clone()),
-            Layout::Packed(entries) => format::wire_dtype(entries).transpose()?,
+            Layout::Numpy { dtype, .. } => Some(Cow::Borrowed(dtype)),
+            Layout::Packed(entries) => format::wire_dtype(entries).transpose()?.map(Cow::Owned),
         };
         let mut out = Vec::new();
         let size = match &wire {
             Some(_) => needed / 8,
-            None => count.saturating_mul(self.dtype()?.size()),
+            None => count.saturating_mul(self.dtype().size()),
         };
-        let no_memory =
-            |_| Error::new(ErrorKind::NoMemory, format!("item {}: no memory for {size} bytes", self.name));
+        let no_memory = |_| {
+            Error::new(ErrorKind::NoMemory, format!("item {}: no memory for {size} bytes", self.short_name()))
+        };
         out.try_reserve_exact(size).map_err(no_memory)?;
         match (wire, &self.layout) {
             (Some(wire), _) => {
@@ -95,7 +102,7 @@ impl Descriptor {
     }
 
     fn wrong(&self, what: impl std::fmt::Display) -> Error {
-        Error::new(ErrorKind::Format, format!("item {} ({:#x}): {what}", self.name, self.id))
+        Error::new(ErrorKind::Format, format!("item {} ({:#x}): {what}", self.short_name(), self.id))
     }
 }
 
@@ -133,7 +140,7 @@ impl Value {
 
     /// The value, if it is a single number that a machine word holds.
     pub fn number(&self) -> Option<Number> {
-        let Dtype::Scalar(scalar) = &self.dtype else { return None };
+        let Dtype::Scalar(scalar) = &*self.dtype else { return None };
         if !self.shape.is_empty() {
             return None;
         }
@@ -159,7 +166,7 @@ impl Value {
     }
 
     /// The elements in C order, whichever order they are in.
-    pub fn c_order_bytes(&self) -> std::borrow::Cow<'_, [u8]> {
+    pub fn c_order_bytes(&self) -> Cow<'_, [u8]> {
         let size = self.dtype.size();
         if !self.fortran_order || self.shape.len() < 2 || size == 0 || self.is_empty() {
             return (&self.bytes).into();

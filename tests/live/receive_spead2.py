@@ -4,8 +4,8 @@
     receive_spead2.py < CASES
 
 Each line of CASES is JSON: {"config": {keyword arguments of StreamConfig}, "contiguous_only": bool, "packets": [hex, …]}. For each,
-one line of JSON comes out: {"heaps": [[cnt, complete, heap_length, received_length, [[start, end], …], [[id, value or hex], …]], …],
-"stats": {…}}. Lengths and (non-empty) ranges are those of incomplete heaps; else null.
+one line of JSON comes out: {"heaps": [[cnt, [heap_address_bits, is_start_of_stream, is_end_of_stream], complete, heap_length,
+received_length, [[start, end], …], [[id, value or hex], …]], …], "stats": {…}}. Lengths and (non-empty) ranges are those of incomplete heaps; else null.
 """
 import json, logging, sys
 
@@ -28,10 +28,12 @@ def run(case):
     heaps = []
     for heap in stream:
         items = [[item.id, item.immediate_value if item.is_immediate else bytes(item).hex()] for item in heap.get_items()]
+        about = [heap.flavour.heap_address_bits, heap.is_start_of_stream(), heap.is_end_of_stream()]
         if isinstance(heap, spead2.recv.IncompleteHeap):
-            heaps.append([heap.cnt, False, heap.heap_length, heap.received_length, [list(r) for r in heap.payload_ranges if r[0] < r[1]], items])
+            ranges = [list(r) for r in heap.payload_ranges if r[0] < r[1]]
+            heaps.append([heap.cnt, about, False, heap.heap_length, heap.received_length, ranges, items])
         else:
-            heaps.append([heap.cnt, True, None, None, None, items])
+            heaps.append([heap.cnt, about, True, None, None, None, items])
     stream.stop()  # it publishes the statistics of the last batch after its heaps
     names = ["heaps", "incomplete_heaps_evicted", "incomplete_heaps_flushed", "packets", "single_packet_heaps"]
     return {"heaps": heaps, "stats": {name: stream.stats[name] for name in names}}

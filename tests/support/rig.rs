@@ -105,6 +105,7 @@ impl Plan {
 
     /// A stream whose heaps go where `place` says, which gets their number and their length (or -1).
     pub fn build_with(self, mut place: impl FnMut(u64, i64) -> Placement + Send + 'static) -> Rig {
+        let before = try_resident();
         let (sender, placed) = channel();
         let callback = move |request: &mut PlaceRequest<'_>| {
             let (heap_cnt, heap_length) = (request.items[0] as u64, request.items[1]);
@@ -136,7 +137,7 @@ impl Plan {
         for _ in 0..self.chunks {
             assert!(matches!(stream.add_free_chunk(self.chunk()), AddFree::Added));
         }
-        Rig { stream, placed }
+        Rig { stream, placed, before }
     }
 }
 
@@ -145,6 +146,8 @@ pub struct Rig {
     pub stream: ChunkRingStream,
     /// Heap numbers as the place callback gets them, and its thread.
     pub placed: Receiver<(u64, ThreadId)>,
+    /// Memory of the process before there was this stream.
+    pub before: Option<usize>,
 }
 
 impl Rig {
@@ -222,12 +225,16 @@ impl Rig {
             .collect()
     }
 
-    /// The statistics of a stream that has ended.
+    /// The statistics of a stream that has ended. Memory was bounded, whatever came (other tests of the process run meanwhile).
     pub fn stats(&self) -> Snapshot {
         assert!(self.stream.stream().end_reason().is_some());
         let stats = self.stream.stream().snapshot();
         assert!(stats.ledger_closes(), "{}", describe(&stats));
         assert_eq!(stats[Stat::PacketsPending], 0);
+        if let (Some(before), Some(now)) = (self.before, try_resident()) {
+            let grown = now.saturating_sub(before) >> 20;
+            assert!(grown < 256, "{grown} MiB more");
+        }
         stats
     }
 
@@ -310,9 +317,14 @@ pub fn assert_others_go_on(pool: &Arc<ThreadPool>) {
 
 /// Bytes of memory that the process uses.
 pub fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    try_resident().unwrap()
+}
+
+/// The same; `None` where the process has no descriptor left to ask with.
+fn try_resident() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+    Some(line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024)
 }
 
 /// Waits for what nothing announces.

@@ -1,5 +1,6 @@
 //! The items of a heap, for people or as JSON.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use aqueduct::recv::heap::Heap;
@@ -40,20 +41,20 @@ pub fn read(heap: &Heap, group: &mut ItemGroup) -> Vec<Shown> {
     } else {
         Vec::new()
     };
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
+    let wrong: HashSet<u64> = errors.iter().filter_map(|error| error.id).collect();
     for item in heap.items() {
         if [id::DESCRIPTOR, id::STREAM_CTRL].contains(&item.id) {
             continue;
         }
         let described = group.find_id(item.id).filter(|found| found.changed && heap.is_contiguous());
-        let is_wrong = errors.iter().any(|error| error.id == Some(item.id));
         let what = match (described, item.value) {
-            (Some(found), _) => match describe(found) {
-                // The last one of that identifier counts.
-                Some(what) if seen.insert(item.id) => what,
-                _ => continue,
+            // The last one of that identifier counts.
+            (Some(found), _) => match seen.insert(item.id).then(|| describe(found)).flatten() {
+                Some(what) => what,
+                None => continue,
             },
-            _ if is_wrong => continue,
+            _ if wrong.contains(&item.id) => continue,
             (None, ItemValue::Immediate(value)) => What::Immediate(value),
             (None, ItemValue::Addressed(bytes)) => What::Bytes { size: bytes.len(), sha256: hash(bytes) },
         };
@@ -77,7 +78,7 @@ fn describe(item: &GroupItem) -> Option<What> {
 /// A single number or text.
 fn single(value: &Value) -> Option<Json> {
     if let Some(number) = value.number() {
-        let is_bool = matches!(&value.dtype, Dtype::Scalar(scalar) if scalar.kind == Kind::Bool);
+        let is_bool = matches!(&*value.dtype, Dtype::Scalar(scalar) if scalar.kind == Kind::Bool);
         return Some(match number {
             Number::Unsigned(number) if is_bool => json!(number != 0),
             Number::Unsigned(number) => json!(number),
@@ -86,7 +87,7 @@ fn single(value: &Value) -> Option<Json> {
             Number::Float(number) => json!(number.to_string()),
         });
     }
-    let Dtype::Scalar(scalar) = &value.dtype else { return None };
+    let Dtype::Scalar(scalar) = &*value.dtype else { return None };
     // One text, or a line of characters.
     let is_text = value.shape.is_empty() || (scalar.size == 1 && value.shape.len() == 1);
     if scalar.kind != Kind::Bytes || !is_text || value.bytes.len() > LONGEST_TEXT {
@@ -129,6 +130,15 @@ pub fn json(heap: &Heap, items: &[Shown]) -> String {
     format!("{line}\n")
 }
 
+/// A sender's text as one line that does nothing to a terminal.
+fn plain(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 /// The heap's lines for people: one for the heap, one for each item.
 pub fn text(heap: &Heap, items: &[Shown]) -> String {
     let mut text = format!("heap {}: ", heap.cnt());
@@ -140,11 +150,15 @@ pub fn text(heap: &Heap, items: &[Shown]) -> String {
     for Shown { id, what } in items {
         let id = id.map_or("-".into(), |id| format!("{id:#06x}"));
         let _ = match what {
-            What::Described { name, value: Some(value), .. } => writeln!(text, "  {id}  {name} = {value}"),
-            What::Described { name, dtype, shape, .. } => writeln!(text, "  {id}  {name}: {dtype} {shape:?}"),
+            What::Described { name, value: Some(value), .. } => {
+                writeln!(text, "  {id}  {} = {value}", plain(name))
+            }
+            What::Described { name, dtype, shape, .. } => {
+                writeln!(text, "  {id}  {}: {} {shape:?}", plain(name), plain(dtype))
+            }
             What::Immediate(value) => writeln!(text, "  {id}  = {value}"),
             What::Bytes { size, .. } => writeln!(text, "  {id}  {size} bytes"),
-            What::Error(error) => writeln!(text, "  {id}  error: {error}"),
+            What::Error(error) => writeln!(text, "  {id}  error: {}", plain(error)),
         };
     }
     text

@@ -11,7 +11,6 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 const STATUS: i32 = 130;
 
 /// Whether the user wants the program to end.
-#[cfg(feature = "pcap")]
 pub fn requested() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }

@@ -1,8 +1,10 @@
-//! The command-line program: `aqueduct recv` receives heaps or chunks, `aqueduct replay` sends a capture again.
+//! The command-line program: `aqueduct recv` receives heaps or chunks, `aqueduct replay` sends a capture again, `aqueduct events`
+//! checks and converts event files.
 //!
 //! A command is a file of its name, with its options as a clap struct and a `run`. Data goes to the standard output,
 //! everything else to the standard error; docs/cli.md is the reference.
 
+mod events;
 mod failure;
 mod heap_items;
 mod interrupt;
@@ -35,10 +37,11 @@ Examples:
   aqueduct recv udp://239.1.2.3:7148 --json
   aqueduct recv udp://0.0.0.0:7148 --item 0x1600 --step 4096 --heap-size 8192 --heaps-per-chunk 64
   aqueduct replay capture.pcap udp://127.0.0.1:7148 --rate 200M
+  aqueduct events run7-000.aqe --csv run7.csv
 
 Exit status:
   0  all went well, and every packet is accounted for
-  1  a source or the network failed, or the ledger does not close
+  1  a source or the network failed, the ledger does not close, or a file is damaged
   2  the command line is wrong";
 
 /// Data from the wire, with every loss accounted for.
@@ -53,6 +56,7 @@ struct Cli {
 enum Command {
     Recv(recv::Options),
     Replay(replay::Options),
+    Events(Box<events::Options>),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
     let (name, result) = match cli.command {
         Command::Recv(options) => ("recv", recv::run(options)),
         Command::Replay(options) => ("replay", replay::run(options)),
+        Command::Events(options) => ("events", events::run(*options)),
     };
     terminal::end_progress();
     match result {

@@ -50,7 +50,7 @@ struct Current {
     file: File,
     path: PathBuf,
     size: u64,
-    /// Bytes of its header.
+    /// Of `size`, what it began with.
     header: u64,
     begun: Instant,
     /// Where the sink was at its beginning.
@@ -104,8 +104,8 @@ impl Files {
             }
             Ok(header.len() as u64)
         });
-        let size = match written {
-            Ok(size) => size,
+        let header = match written {
+            Ok(header) => header,
             Err(error) => {
                 // Ours, and of no use: so that another try finds its name free.
                 let _ = std::fs::remove_file(&path);
@@ -113,8 +113,8 @@ impl Files {
             }
         };
         let now = Instant::now();
-        let (header, begun, synced) = (size, now, now);
-        self.current = Some(Current { file, path, size, header, begun, start, synced, dirty: false });
+        self.current =
+            Some(Current { file, path, size: header, header, begun: now, start, synced: now, dirty: false });
         Ok(())
     }
 
@@ -141,12 +141,12 @@ impl Files {
         Err(Error::state(format!("event sink {}: too many files exist already", self.config.path.display())))
     }
 
-    /// Whether the next record, behind `pending` bytes that are to be written, belongs into a new file. Not with nothing but a header in this one.
+    /// Whether the next record, behind `pending` bytes that are to be written, belongs into a new file.
     pub(super) fn is_full(&self, pending: u64) -> bool {
         match &self.current {
             Some(current) => {
-                let (limit, size) = (self.config.rotate_bytes, current.size + pending);
-                limit > 0 && size >= limit && size > current.header
+                let limit = self.config.rotate_bytes;
+                limit > 0 && current.size + pending >= limit.max(current.header + 1)
             }
             None => true,
         }
@@ -155,7 +155,10 @@ impl Files {
     /// Whether the current file has been written to for long enough.
     pub(super) fn is_old(&self) -> bool {
         match (&self.current, self.config.rotate_interval) {
-            (Some(current), Some(interval)) => current.begun.elapsed() >= interval,
+            // One without a record stays: there are no files of nothing.
+            (Some(current), Some(interval)) => {
+                current.size > current.header && current.begun.elapsed() >= interval
+            }
             _ => false,
         }
     }

@@ -65,14 +65,10 @@ impl Format for Framed {
     #[inline]
     fn packet<'a>(&mut self, packet: &Packet<'a>, gather: &mut Gather<'a>) -> Result<bool> {
         let data = packet.data();
-        let header = frame::packet_header(packet.time, data);
         if data.len() <= COPIED {
-            gather.push_made(|made| {
-                made.extend_from_slice(&header);
-                made.extend_from_slice(data);
-            });
+            gather.push_made(|made| frame::append_packet(made, packet.time, data));
         } else {
-            gather.push_copy(&header);
+            gather.push_copy(&frame::packet_header(packet.time, data));
             gather.push(packet);
         }
         Ok(true)

@@ -8,6 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::config::TcpConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::Limited;
 use crate::sys::tcp;
 use crate::sys::udp::set_receive_buffer;
 
@@ -20,6 +21,7 @@ pub(super) struct Listener {
     address: SocketAddr,
     /// The receive buffer that a connection is to have, in bytes; 0 leaves it to the system.
     buffer_size: usize,
+    small_buffers: Limited,
 }
 
 fn resolve(host: &str, port: u16) -> Result<SocketAddr> {
@@ -41,27 +43,28 @@ fn bind(address: SocketAddr, buffer_size: usize) -> Result<Socket> {
     // The last connection to this port may be remembered for a minute; that is no reason to refuse.
     socket.set_reuse_address(true).map_err(fail("SO_REUSEADDR for"))?;
     // Connections inherit it, and only so does it tell in what they announce when they are made.
-    set_buffer_size(&socket, buffer_size);
+    if let Err(what) = set_buffer_size(&socket, buffer_size) {
+        log::warn!("tcp reader: {what}");
+    }
     socket.bind(&address.into()).map_err(fail("bind to"))?;
     socket.listen(BACKLOG).map_err(fail("listen on"))?;
     Ok(socket)
 }
 
-/// Asks for a receive buffer; a kernel that grants less is worth a warning, not an error.
-fn set_buffer_size(socket: &Socket, size: usize) {
+/// Asks for a receive buffer. A kernel that grants less is worth a warning, not an error: the answer is its text.
+fn set_buffer_size(socket: &Socket, size: usize) -> Result<(), String> {
     if size == 0 {
-        return;
+        return Ok(());
     }
     let result = set_receive_buffer(socket.as_fd(), size).and_then(|()| socket.recv_buffer_size());
     match result {
         // Linux doubles what it is asked for, for its own bookkeeping, and tells the double.
-        Ok(granted) if granted / 2 >= size => {}
-        Ok(granted) => log::warn!(
-            "tcp reader: asked for a receive buffer of {size} bytes, the kernel grants {}; \
-             net.core.rmem_max limits it",
+        Ok(granted) if granted / 2 >= size => Ok(()),
+        Ok(granted) => Err(format!(
+            "asked for a receive buffer of {size} bytes, the kernel grants {}; net.core.rmem_max limits it",
             granted / 2
-        ),
-        Err(error) => log::warn!("tcp reader: the receive buffer cannot be set to {size} bytes: {error}"),
+        )),
+        Err(error) => Err(format!("the receive buffer cannot be set to {size} bytes: {error}")),
     }
 }
 
@@ -88,7 +91,12 @@ impl Listener {
         socket.set_nonblocking(true).map_err(fail("O_NONBLOCK"))?;
         // Our own has it set, and connections inherit it.
         let buffer_size = if own { 0 } else { config.buffer_size };
-        Ok(Self { socket, address, buffer_size })
+        Ok(Self {
+            socket,
+            address,
+            buffer_size,
+            small_buffers: Limited::new("tcp connections with a small buffer"),
+        })
     }
 
     /// Where it listens.
@@ -97,11 +105,13 @@ impl Listener {
     }
 
     /// The next connection and where it comes from; `None` if there is none yet.
-    pub(super) fn accept(&self) -> Result<Option<(Socket, SocketAddr)>> {
+    pub(super) fn accept(&mut self) -> Result<Option<(Socket, SocketAddr)>> {
         loop {
             match self.socket.accept() {
                 Ok((socket, from)) => {
-                    set_buffer_size(&socket, self.buffer_size);
+                    if let Err(what) = set_buffer_size(&socket, self.buffer_size) {
+                        self.small_buffers.note(|| what);
+                    }
                     // So that a sender whose machine has gone without a word is noticed some day.
                     let _ = socket.set_keepalive(true);
                     // A listening IPv4 or IPv6 socket has no others.

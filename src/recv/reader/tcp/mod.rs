@@ -33,6 +33,8 @@ pub struct TcpReader {
     rules: Rules,
     source_filter: Option<SourceFilter>,
     failures: Limited,
+    accepted: Limited,
+    refused: Limited,
 }
 
 impl TcpReader {
@@ -51,6 +53,8 @@ impl TcpReader {
             rules: Rules { max_size, on_garbage, batch_delay, timestamps },
             source_filter,
             failures: Limited::new("connections that ended with an error"),
+            accepted: Limited::debug("connections"),
+            refused: Limited::debug("connections refused"),
         })
     }
 
@@ -60,15 +64,15 @@ impl TcpReader {
     }
 
     fn accept(&mut self, sink: &mut dyn PacketSink) -> Polled {
-        let Some(listener) = &self.listener else { return Polled::Ended };
+        let Some(listener) = &mut self.listener else { return Polled::Ended };
         match listener.accept() {
             Ok(Some((_, from))) if self.source_filter.as_ref().is_some_and(|f| !f.accepts(from.ip())) => {
-                log::debug!("tcp reader: connection from {from} refused");
+                self.refused.note(|| format!("from {from}"));
                 sink.note(Stat::ConnectionsRejected, 1);
                 Polled::More
             }
             Ok(Some((socket, from))) => {
-                log::debug!("tcp reader: connection from {from}");
+                self.accepted.note(|| format!("from {from}"));
                 sink.note(Stat::Connections, 1);
                 self.connection = Some(Connection::new(socket, from, self.rules));
                 Polled::Moving
