@@ -365,7 +365,7 @@ impl EventBuffer {
                     }
                     // A flusher whose limit is above the capacity would not come by itself.
                     state.flusher.hurry();
-                    self.due.notify_one();
+                    self.due.notify_all();
                     if self.wait(&self.space, state, deadline) {
                         state.stats.refused += 1;
                         return Err(PutError::TimedOut);
@@ -460,8 +460,8 @@ impl EventBuffer {
     /// Packets have been added: tells those who wait for them.
     #[inline]
     fn added(&self, state: &mut State) {
-        if state.flusher.waits && self.is_almost_full(state) {
-            self.due.notify_one();
+        if state.flusher.waits && (state.flusher.is_hurried() || self.is_almost_full(state)) {
+            self.due.notify_all();
         }
         // All: there may be several packets, and who is woken may give up without one.
         self.data.notify_all();

@@ -34,6 +34,11 @@ impl Control {
     pub(super) fn hurry(&mut self) {
         self.hurry = true;
     }
+
+    /// Whether somebody waits for space.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.hurry
+    }
 }
 
 /// A buffer with a flusher, which runs or does not.
@@ -93,6 +98,7 @@ impl FlushedBuffer {
         let panicked = thread.join().is_err();
         drop(change);
         let flushed = self.buffer.flush().map(Some);
+        self.buffer.state.lock().flusher.error = flushed.as_ref().err().cloned();
         if panicked {
             return Err(Error::new(crate::error::ErrorKind::Internal, "event buffer: its flusher panicked"));
         }

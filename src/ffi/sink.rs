@@ -258,11 +258,13 @@ impl Formatter for CFormatter {
                     text.extend_from_slice(&memory[..size]);
                     return Ok(true);
                 }
-                Ok(size) if size > MOST_TEXT || is_last => {
-                    return fail(
-                        ErrorKind::Invalid,
-                        format!("wants {size} bytes of at most {}", capacity.max(MOST_TEXT)),
-                    );
+                Ok(size) if size > MOST_TEXT => {
+                    return fail(ErrorKind::Invalid, format!("wants {size} bytes of at most {MOST_TEXT}"));
+                }
+                Ok(size) if is_last => {
+                    let what =
+                        format!("asks for {size} bytes after it was given the {capacity} that it asked for,");
+                    return fail(ErrorKind::Invalid, what);
                 }
                 Ok(size) => memory.resize(size + CANARY.len(), 0),
                 Err(_) if answer == AQ_FORMAT_SKIP => return Ok(false),
