@@ -339,7 +339,7 @@ fn rotation_into_a_full_disk() {
             buffer.disconnect_sinks().unwrap();
             assert_eq!(count_all(&files()), 1000);
             for path in files() {
-                assert!(!framed || EventFile::open(&path).unwrap().header().user.len() == 5000);
+                assert!(!framed || EventFile::open(&path).unwrap().header().unwrap().user.len() == 5000);
                 assert!(std::fs::metadata(&path).unwrap().len() <= 100_000 + 1016 + 32);
             }
         });

@@ -772,7 +772,8 @@ impl ModelSink {
 
 fn read_framed(path: &Path, number: usize, outs: &mut Vec<Out>) {
     let mut file = EventFile::open(path).unwrap();
-    assert_eq!((file.header().number, &file.header().user[..]), (number as u64, HEADER));
+    let header = file.header().unwrap();
+    assert_eq!((header.number, &header.user[..]), (number as u64, HEADER));
     while let Some(entry) = file.next().unwrap() {
         match entry {
             Entry::Packet { data, time, .. } => {
