@@ -98,8 +98,6 @@ impl FlushedBuffer {
         let panicked = thread.join().is_err();
         drop(change);
         let flushed = self.buffer.flush().map(Some);
-        // It counts as the flusher's last one.
-        self.buffer.state.lock().flusher.error = flushed.as_ref().err().cloned();
         self.buffer.state.lock().flusher.error = flushed.as_ref().err().cloned();
         if panicked {
             return Err(Error::new(crate::error::ErrorKind::Internal, "event buffer: its flusher panicked"));
