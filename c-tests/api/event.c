@@ -484,6 +484,7 @@ static void descriptor_and_stop(void)
 {
     aq_event_buffer *buffer = new_buffer(AQ_FIFO, AQ_OVERFLOW_BLOCK, 2, 0);
     aq_event_buffer_stats stats;
+    aq_event_slot slot;
     pthread_t thread;
     char packet;
     size_t size;
@@ -502,9 +503,16 @@ static void descriptor_and_stop(void)
     put_text(buffer, "c");
     CHECK_OK(aq_event_buffer_clear(buffer, NULL));
     CHECK(!is_readable(fd));
+    CHECK_OK(aq_event_buffer_reserve(buffer, 1, 0, &slot)); /* nothing that could be popped */
+    put_text(buffer, "behind");
+    CHECK(!is_readable(fd));
+    CHECK_OK(aq_event_buffer_cancel(buffer, slot.number));
+    CHECK(is_readable(fd));
+    CHECK_OK(aq_event_buffer_clear(buffer, NULL));
+    CHECK(!is_readable(fd));
 
     put_text(buffer, "d");
-    put_text(buffer, "e");
+    CHECK_OK(aq_event_buffer_reserve(buffer, 5, 0, &slot));
     CHECK_EQ(pthread_create(&thread, NULL, put_one, buffer), 0);
     while (ledger(buffer).blocked == 0)
         sched_yield();
@@ -512,12 +520,15 @@ static void descriptor_and_stop(void)
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_OK(aq_event_buffer_stop(buffer));
     CHECK_STATUS(aq_event_buffer_put(buffer, "x", 1, 0), AQ_STOPPED);
-    pops(buffer, "d"); /* what is inside can be taken */
+    CHECK_STATUS(aq_event_buffer_reserve(buffer, 1, 0, &slot), AQ_STOPPED);
+    pops(buffer, "d"); /* what is inside can be taken, and what was begun be ended */
+    *(char *)slot.data = 'e';
+    CHECK_OK(aq_event_buffer_commit(buffer, slot.number, 1));
     pops(buffer, "e");
     CHECK_STATUS(aq_event_buffer_pop(buffer, AQ_WAIT_FOREVER, &packet, 1, &size, NULL), AQ_STOPPED);
     CHECK(is_readable(fd));
     stats = ledger(buffer);
-    CHECK_EQ(stats.refused, 2);
+    CHECK_EQ(stats.refused, 3);
     CHECK_EQ(stats.popped, 4);
     CHECK_OK(aq_event_buffer_free(buffer));
 }
