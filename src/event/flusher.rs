@@ -149,10 +149,7 @@ fn wait_until_due(buffer: &EventBuffer, not_before: Instant) -> bool {
         if state.flusher.stop {
             return false;
         }
-        let due = match due(buffer, &state) {
-            Some(due) => Some(due.max(not_before)),
-            None => None,
-        };
+        let due = due(buffer, &state).map(|due| due.max(not_before));
         if due.is_some_and(|due| due <= Instant::now()) {
             state.flusher.hurry = false;
             return true;
