@@ -185,7 +185,7 @@ impl Sink for Told {
 /// Text of a packet; those of a length divisible by 5 are left out.
 fn text_of(bytes: &[u8]) -> Option<String> {
     let serial = &bytes[..bytes.len().min(8)];
-    (bytes.len() % 5 != 0).then(|| format!("{} {serial:?}\n", bytes.len()))
+    (!bytes.len().is_multiple_of(5)).then(|| format!("{} {serial:?}\n", bytes.len()))
 }
 
 struct TextOf(Shared);
@@ -624,8 +624,9 @@ impl Model {
             Err(error) => assert!(has_failed && error.message() == "a sink that fails", "{error}"),
         }
         let everybody = self.sinks.iter().map(|sink| sink.progress.next).min().unwrap();
-        while let Some(kept) = self.kept.pop_front_if(|kept| kept.number < everybody) {
+        while let Some(kept) = self.kept.front().filter(|kept| kept.number < everybody) {
             self.stats.flushed += one(kept.size);
+            self.kept.pop_front();
         }
         self.lost.retain(|(number, _)| *number >= everybody);
         self.primary_next = self.sinks.last().unwrap().progress.next;
@@ -708,7 +709,10 @@ impl ModelSink {
             // Losses may be told in several marks.
             let marks = told.bytes - self.progress.bytes;
             let lost = self.progress.lost.packets - before.lost.packets;
-            assert!(marks % 40 == 0 && marks / 40 <= lost && (marks > 0) == (lost > 0), "{marks} {lost}");
+            assert!(
+                marks.is_multiple_of(40) && marks / 40 <= lost && (marks > 0) == (lost > 0),
+                "{marks} {lost}"
+            );
             self.progress.bytes = told.bytes;
         }
         assert_eq!(*told, self.progress);

@@ -306,6 +306,20 @@ fn a_flusher_does_not_run_in_circles_while_a_slot_is_open() {
 }
 
 #[test]
+fn a_flusher_rests_even_if_it_is_to_flush_all_the_time() {
+    let config = Config { flush_timeout: Some(Duration::ZERO), ..Config::default() };
+    let buffer = FlushedBuffer::new(EventBuffer::new(config));
+    buffer.add_sink(Box::new(All), true).unwrap();
+    buffer.start().unwrap();
+    // A thousand a second; without a rest it is more than a million.
+    assert!(flushes_after_a_while(&buffer, 5000) < 5000);
+    buffer.put(b"x", Wait::No).unwrap();
+    while buffer.size() > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn the_descriptor_does_not_show_what_cannot_be_popped_yet() {
     let buffer = EventBuffer::new(Config::default());
     let fd = buffer.data_fd().unwrap();

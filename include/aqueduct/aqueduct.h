@@ -3358,7 +3358,10 @@ typedef struct aq_event_buffer_config {
     size_t struct_size;
     /** The buffer is almost full, and a flush is due, with so many packets; 0 (default): with no number of them. */
     uint64_t flush_size;
-    /** A flush is due when the last one began longer ago, in nanoseconds; 10 s by default, AQ_WAIT_FOREVER: never for that reason. */
+    /**
+     * A flush is due when the last one began longer ago, in nanoseconds; 10 s by default, AQ_WAIT_FOREVER: never for that reason. The flusher takes
+     * less than 1 ms as 1 ms.
+     */
     int64_t flush_timeout_ns;
     /**
      * The most packets in the buffer, also those that a flush is writing; 0 (default): as many as memory holds. With AQ_OVERFLOW_DROP_OLDEST those

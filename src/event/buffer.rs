@@ -187,7 +187,7 @@ impl EventBuffer {
     /// Puts packets of `size` bytes that lie one behind the other in `data`. Returns how many the buffer accounts for from now on: fewer than
     /// there are if it could not wait for space for all, none being the error of the first.
     pub fn put_many(&self, data: &[u8], size: usize, wait: Wait) -> Result<usize, PutError> {
-        if size == 0 || data.len() % size != 0 {
+        if size == 0 || !data.len().is_multiple_of(size) {
             let rule = "packet_size must be at least 1 and divide the size of the data";
             return Err(Error::invalid(format!("{rule} (got {size} and {})", data.len())).into());
         }

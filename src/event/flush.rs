@@ -137,10 +137,12 @@ impl EventBuffer {
             store.keep_lost(false);
             *primary_next = 0;
         }
-        sinks.into_iter().fold(Ok(()), |result, mut sink| {
+        let mut result = Ok(());
+        for mut sink in sinks {
             let closed = sink.close();
-            result.and(closed)
-        })
+            result = result.and(closed);
+        }
+        result
     }
 
     /// How many sinks there are: `(all, with a primary one)`.
@@ -196,9 +198,11 @@ impl Outlets {
 
     /// The packets of a flush have been written: makes them as durable as the sinks were told.
     fn finish_flush(&mut self) -> Result<()> {
-        self.sinks.iter_mut().fold(Ok(()), |result, sink| {
+        let mut result = Ok(());
+        for sink in &mut self.sinks {
             let finished = sink.finish_flush();
-            result.and(finished)
-        })
+            result = result.and(finished);
+        }
+        result
     }
 }

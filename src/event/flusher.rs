@@ -16,6 +16,9 @@ use crate::sys::signal;
 /// After a flush that failed, the next one comes no sooner.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
+/// With a shorter timeout it flushes that often, and rests in between.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
+
 /// What the flusher and the others tell each other; part of the buffer's state.
 #[derive(Default)]
 pub(super) struct Control {
@@ -152,10 +155,7 @@ fn wait_until_due(buffer: &EventBuffer, not_before: Instant) -> bool {
         if state.flusher.stop {
             return false;
         }
-        let due = match due(buffer, &state) {
-            Some(due) => Some(due.max(not_before)),
-            None => None,
-        };
+        let due = due(buffer, &state).map(|due| due.max(not_before));
         if due.is_some_and(|due| due <= Instant::now()) {
             state.flusher.hurry = false;
             return true;
@@ -178,5 +178,5 @@ fn due(buffer: &EventBuffer, state: &State) -> Option<Instant> {
         return Some(state.last_flush);
     }
     // A time that the clock cannot count to never comes.
-    state.flush_timeout.and_then(|timeout| state.last_flush.checked_add(timeout))
+    state.flush_timeout.and_then(|timeout| state.last_flush.checked_add(timeout.max(LEAST_TIMEOUT)))
 }

@@ -66,7 +66,8 @@ pub struct aq_event_buffer_config {
     pub struct_size: usize,
     /// The buffer is almost full, and a flush is due, with so many packets; 0 (default): with no number of them.
     pub flush_size: u64,
-    /// A flush is due when the last one began longer ago, in nanoseconds; 10 s by default, AQ_WAIT_FOREVER: never for that reason.
+    /// A flush is due when the last one began longer ago, in nanoseconds; 10 s by default, AQ_WAIT_FOREVER: never for that reason. The flusher takes
+    /// less than 1 ms as 1 ms.
     pub flush_timeout_ns: i64,
     /// The most packets in the buffer, also those that a flush is writing; 0 (default): as many as memory holds. With AQ_OVERFLOW_DROP_OLDEST those
     /// that are being written, which cannot be dropped, come on top of it.

@@ -204,6 +204,29 @@ fn packets_are_gathered_from_where_they_lie() {
 }
 
 #[test]
+fn stretches_of_different_segments_are_not_one() {
+    let mut store = store();
+    put(&mut store, &[b'a'; 100]);
+    // Does not fit behind it.
+    let large = reserve(&mut store, 1 << 20);
+    store.close(large.number(), None, 1);
+    let slot = reserve(&mut store, 100);
+    put(&mut store, b"b");
+    store.close(slot.number(), None, 1);
+    let end = store.take_off();
+    let batch = store.batch(0, end, 9);
+    let mut gather = crate::event::gather::Gather::default();
+    for item in batch.items(0) {
+        let crate::event::batch::Item::Packet(packet) = item else { panic!("nothing was lost") };
+        gather.push(&packet);
+    }
+    let slices = gather.slices();
+    // The second begins in its segment where the first ends in the other.
+    assert_eq!(slices.iter().map(|slice| slice.len()).collect::<Vec<_>>(), [100, 1]);
+    assert_eq!(slices[1][..], *b"b");
+}
+
+#[test]
 fn writers_and_a_flush_at_the_same_time() {
     let (slots, packets) = if cfg!(miri) { (40, 60) } else { (4000, 20_000) };
     let store = Mutex::new(store());
