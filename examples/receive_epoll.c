@@ -105,6 +105,20 @@ static void print_rates(aq_recv_stream *const streams[], uint64_t before[])
     }
 }
 
+/* What became of a stream that has ended. False if a packet is in no counter, which must not be. */
+static int last_word(aq_recv_stream *stream, int number)
+{
+    int32_t reason;
+    aq_recv_stats stats;
+    CHECK(aq_recv_stream_stop(stream)); /* it has ended; this waits for its last word */
+    CHECK(aq_recv_stream_end_reason(stream, &reason, NULL, NULL, 0));
+    CHECK(aq_recv_stats_init(&stats, sizeof stats));
+    CHECK(aq_recv_stream_get_stats(stream, &stats));
+    printf("stream %d: %s, %" PRIu64 " heaps, ledger closed: %s\n", number, aq_end_reason_string(reason), stats.complete_heaps,
+           stats.ledger_closed ? "yes" : "no");
+    return stats.ledger_closed == 1;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2 + STREAMS) {
@@ -138,6 +152,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "listening on %s:%u\n", argv[1], port);
     }
 
+    int closed = 1;
     for (int live = STREAMS; live > 0;) {
         struct epoll_event events[STREAMS + 2];
         fflush(stdout);
@@ -157,24 +172,14 @@ int main(int argc, char **argv)
                 print_rates(streams, packets);
             } else if (!take_heaps(streams[number], (int)number)) {
                 system_call(epoll_ctl(epoll, EPOLL_CTL_DEL, fds[number], NULL), "epoll_ctl");
+                closed &= last_word(streams[number], (int)number);
                 live--;
             }
         }
     }
 
-    int closed = 1;
-    for (int i = 0; i < STREAMS; i++) {
-        int32_t reason;
-        aq_recv_stats stats;
-        CHECK(aq_recv_stream_stop(streams[i])); /* it has ended; this waits for its last word */
-        CHECK(aq_recv_stream_end_reason(streams[i], &reason, NULL, NULL, 0));
-        CHECK(aq_recv_stats_init(&stats, sizeof stats));
-        CHECK(aq_recv_stream_get_stats(streams[i], &stats));
-        printf("stream %d: %s, %" PRIu64 " heaps, ledger closed: %s\n", i, aq_end_reason_string(reason), stats.complete_heaps,
-               stats.ledger_closed ? "yes" : "no");
-        closed &= stats.ledger_closed == 1;
+    for (int i = 0; i < STREAMS; i++)
         aq_recv_stream_free(streams[i]);
-    }
     aq_thread_pool_free(pool);
     close(clock);
     close(signals);

@@ -1,4 +1,4 @@
-//! The fuzz targets' bodies on stable Rust: mutated captures, layouts and event files, from a fixed seed.
+//! The fuzz targets' bodies on stable Rust: mutated captures, event files and layouts, from a fixed seed.
 
 #![cfg(feature = "pcap")]
 
@@ -120,19 +120,6 @@ fn link() {
 }
 
 #[test]
-fn layout() {
-    let layouts: [&[u8]; 6] = [
-        b"<header:B=170,time:Q,adc:h,temperature:f\n\xaa",
-        b" ! a : d = 1e-5 , 3x , c : c = '\\x00', ok:?=False,x\n\x3e\xe4\xf8\xb5\x88\xe3\x68\xf1\0\0\0\0\0",
-        b"@a:c,b:h,c:i,d:l,e:q,f:n,g:?,h:b,i:H,j:I,k:L,l:Q,m:N,n:B,x:f,y:d\n,\"'\\\n\t\0\x7f\xff\xf0\x80\x01\x17",
-        b"=a:f=-inf,b:f=0.1,c:b=-128,d:B=0xFF,e:c=','\n\0\0\x80\xff\xcd\xcc\xcc\x3d\x80\xff,",
-        b">a:f,b:f,c:f,d:d,e:d,f:d\n\x43\x40\0\0\0\0\0\x7f\x80\0\0\0",
-        b"x,2x,a:B,1073741800x",
-    ];
-    smoke(&layouts.map(<[u8]>::to_vec), 200_000, bodies::layout);
-}
-
-#[test]
 fn event_file() {
     let record = |time: u64, data: &[u8]| [packet_header(time, data).as_slice(), data].concat();
     let mark = LossMark { packets: 2, bytes: 20, first_time: 3, last_time: 4 }.encode();
@@ -146,4 +133,17 @@ fn event_file() {
     let seeds = [short, nested, many.clone(), [start, many].concat()];
     let file = tempfile::NamedTempFile::new().unwrap();
     smoke(&seeds, 4_000, |data| bodies::event_file(data, file.path()));
+}
+
+#[test]
+fn layout() {
+    let layouts: [&[u8]; 6] = [
+        b"<header:B=170,time:Q,adc:h,temperature:f\n\xaa",
+        b" ! a : d = 1e-5 , 3x , c : c = '\\x00', ok:?=False,x\n\x3e\xe4\xf8\xb5\x88\xe3\x68\xf1\0\0\0\0\0",
+        b"@a:c,b:h,c:i,d:l,e:q,f:n,g:?,h:b,i:H,j:I,k:L,l:Q,m:N,n:B,x:f,y:d\n,\"'\\\n\t\0\x7f\xff\xf0\x80\x01\x17",
+        b"=a:f=-inf,b:f=0.1,c:b=-128,d:B=0xFF,e:c=','\n\0\0\x80\xff\xcd\xcc\xcc\x3d\x80\xff,",
+        b">a:f,b:f,c:f,d:d,e:d,f:d\n\x43\x40\0\0\0\0\0\x7f\x80\0\0\0",
+        b"x,2x,a:B,1073741800x",
+    ];
+    smoke(&layouts.map(<[u8]>::to_vec), 200_000, bodies::layout);
 }

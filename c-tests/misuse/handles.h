@@ -4,7 +4,7 @@
 
 #include "receive.h"
 
-enum { POOL, ALLOCATOR, RING, CHUNK_RING, CHUNK, STREAM, ZEROS, ONES, ODD, KINDS };
+enum { POOL, ALLOCATOR, RING, CHUNK_RING, CHUNK, STREAM, EVENT_BUFFER, ZEROS, ONES, ODD, KINDS };
 
 struct handles {
     void *of[KINDS];
@@ -21,18 +21,21 @@ static inline void handles_open(struct handles *h)
     aq_allocator *allocator = NULL;
     aq_ring *ring = NULL;
     aq_chunk *chunk = NULL;
+    aq_event_buffer *event_buffer = NULL;
     memset(&ones, 0xff, sizeof ones);
     receiver_init(&h->receiver);
     receiver_open(&h->receiver, 2);
     CHECK_OK(aq_allocator_default(&allocator));
     CHECK_OK(aq_ring_new(1, NULL, NULL, NULL, &ring));
     CHECK_OK(aq_chunk_new_alloc(NULL, 1, 1, 0, &chunk));
+    CHECK_OK(aq_event_buffer_new(NULL, &event_buffer));
     h->of[POOL] = h->receiver.pool;
     h->of[ALLOCATOR] = allocator;
     h->of[RING] = ring;
     h->of[CHUNK_RING] = h->receiver.data;
     h->of[CHUNK] = chunk;
     h->of[STREAM] = h->receiver.stream;
+    h->of[EVENT_BUFFER] = event_buffer;
     h->of[ZEROS] = &zeros;
     h->of[ONES] = &ones;
     h->of[ODD] = &zeros.bytes[1];
@@ -43,6 +46,7 @@ static inline void handles_close(struct handles *h)
     CHECK_OK(aq_allocator_free((aq_allocator *)h->of[ALLOCATOR]));
     CHECK_OK(aq_ring_free((aq_ring *)h->of[RING]));
     CHECK_OK(aq_chunk_free((aq_chunk *)h->of[CHUNK]));
+    CHECK_OK(aq_event_buffer_free((aq_event_buffer *)h->of[EVENT_BUFFER]));
     receiver_close(&h->receiver);
 }
 

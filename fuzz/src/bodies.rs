@@ -139,65 +139,6 @@ pub fn link(data: &[u8]) {
     }
 }
 
-/// Reads `data` up to its first newline as a packet layout, and fills a packet of it with the rest.
-pub fn layout(data: &[u8]) {
-    let at = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
-    let (text, rest) = (&data[..at], data.get(at + 1..).unwrap_or_default());
-    let Ok(text) = std::str::from_utf8(text) else { return };
-    let layout = match PacketLayout::parse(text) {
-        Ok(layout) => layout,
-        Err(error) => {
-            assert!(error.message().starts_with("layout: ") && error.message().len() < 500, "{error}");
-            return;
-        }
-    };
-    assert_eq!(PacketLayout::parse(&layout.to_string()).expect("what it prints"), layout);
-    let mut end = 0;
-    for (i, field) in layout.fields().iter().enumerate() {
-        assert!(end <= field.offset && matches!(field.size, 1 | 2 | 4 | 8));
-        end = field.offset + field.size;
-        assert_eq!(layout.find(&field.name), Some(i));
-    }
-    assert!(end <= layout.size() && layout.size() <= MAX_SIZE);
-    if layout.size() > 4096 {
-        return;
-    }
-    let mut packet: Vec<u8> = rest.iter().copied().cycle().take(layout.size()).collect();
-    packet.resize(layout.size(), 0);
-    let (mut text, mut csv) = (Vec::new(), Vec::new());
-    let written = layout.write_text(&packet, "\t", &mut text);
-    assert_eq!(layout.check(&packet), written);
-    assert_eq!(layout.write_csv(&packet, &mut csv), written);
-    assert!(layout.write_text(&[&packet[..], &[0]].concat(), "\t", &mut Vec::new()).is_err());
-    if written.is_err() {
-        assert!(text.is_empty() && csv.is_empty() && layout.fields().iter().any(|f| f.constant.is_some()));
-        return;
-    }
-    // No value has a tab: what stands between them is its number again.
-    let text = String::from_utf8(text).expect("text is UTF-8");
-    let texts: Vec<&str> = text.strip_suffix('\n').expect("a line").split('\t').collect();
-    assert_eq!(texts.len(), layout.fields().len());
-    for (i, text) in texts.into_iter().enumerate() {
-        match layout.value(&packet, i).expect("one of its fields") {
-            Value::Int(value) => assert_eq!(text.parse(), Ok(value)),
-            Value::Uint(value) => assert_eq!(text.parse(), Ok(value)),
-            Value::Bool(value) => assert_eq!(text, if value { "True" } else { "False" }),
-            Value::Float(value) if value.is_nan() => assert_eq!(text, "nan"),
-            Value::Float(value) => {
-                assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()));
-                assert!(text.contains(['.', 'e']) || value.is_infinite(), "{text}");
-            }
-            Value::Char(value) => {
-                assert_eq!(layout.fields()[i].kind, FieldType::Char);
-                assert!(text.starts_with('b') && text.is_ascii() && (4..=7).contains(&text.len()));
-                assert!(!value.is_ascii_alphanumeric() || text == format!("b'{}'", char::from(value)));
-            }
-        }
-    }
-    let csv = String::from_utf8(csv).expect("CSV is UTF-8");
-    assert!(csv.find('\n') == Some(csv.len() - 1) && csv.matches(',').count() + 1 >= layout.fields().len());
-}
-
 /// What a reader of event files should say of `bytes[at..]`, found by trying every byte: offset, length, and the record where it is good.
 fn entries(bytes: &[u8], mut at: usize) -> Vec<(usize, usize, Option<Record<'_>>)> {
     let parse = |at: usize| Record::parse(&bytes[at..]);
@@ -292,4 +233,63 @@ pub fn event_file(data: &[u8], path: &std::path::Path) {
     }
     assert_eq!(file.next().expect("a file"), None);
     assert_eq!(file.summary().packets, packets);
+}
+
+/// Reads `data` up to its first newline as a packet layout, and fills a packet of it with the rest.
+pub fn layout(data: &[u8]) {
+    let at = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (text, rest) = (&data[..at], data.get(at + 1..).unwrap_or_default());
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let layout = match PacketLayout::parse(text) {
+        Ok(layout) => layout,
+        Err(error) => {
+            assert!(error.message().starts_with("layout: ") && error.message().len() < 500, "{error}");
+            return;
+        }
+    };
+    assert_eq!(PacketLayout::parse(&layout.to_string()).expect("what it prints"), layout);
+    let mut end = 0;
+    for (i, field) in layout.fields().iter().enumerate() {
+        assert!(end <= field.offset && matches!(field.size, 1 | 2 | 4 | 8));
+        end = field.offset + field.size;
+        assert_eq!(layout.find(&field.name), Some(i));
+    }
+    assert!(end <= layout.size() && layout.size() <= MAX_SIZE);
+    if layout.size() > 4096 {
+        return;
+    }
+    let mut packet: Vec<u8> = rest.iter().copied().cycle().take(layout.size()).collect();
+    packet.resize(layout.size(), 0);
+    let (mut text, mut csv) = (Vec::new(), Vec::new());
+    let written = layout.write_text(&packet, "\t", &mut text);
+    assert_eq!(layout.check(&packet), written);
+    assert_eq!(layout.write_csv(&packet, &mut csv), written);
+    assert!(layout.write_text(&[&packet[..], &[0]].concat(), "\t", &mut Vec::new()).is_err());
+    if written.is_err() {
+        assert!(text.is_empty() && csv.is_empty() && layout.fields().iter().any(|f| f.constant.is_some()));
+        return;
+    }
+    // No value has a tab: what stands between them is its number again.
+    let text = String::from_utf8(text).expect("text is UTF-8");
+    let texts: Vec<&str> = text.strip_suffix('\n').expect("a line").split('\t').collect();
+    assert_eq!(texts.len(), layout.fields().len());
+    for (i, text) in texts.into_iter().enumerate() {
+        match layout.value(&packet, i).expect("one of its fields") {
+            Value::Int(value) => assert_eq!(text.parse(), Ok(value)),
+            Value::Uint(value) => assert_eq!(text.parse(), Ok(value)),
+            Value::Bool(value) => assert_eq!(text, if value { "True" } else { "False" }),
+            Value::Float(value) if value.is_nan() => assert_eq!(text, "nan"),
+            Value::Float(value) => {
+                assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()));
+                assert!(text.contains(['.', 'e']) || value.is_infinite(), "{text}");
+            }
+            Value::Char(value) => {
+                assert_eq!(layout.fields()[i].kind, FieldType::Char);
+                assert!(text.starts_with('b') && text.is_ascii() && (4..=7).contains(&text.len()));
+                assert!(!value.is_ascii_alphanumeric() || text == format!("b'{}'", char::from(value)));
+            }
+        }
+    }
+    let csv = String::from_utf8(csv).expect("CSV is UTF-8");
+    assert!(csv.find('\n') == Some(csv.len() - 1) && csv.matches(',').count() + 1 >= layout.fields().len());
 }

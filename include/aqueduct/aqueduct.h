@@ -3358,7 +3358,10 @@ typedef struct aq_event_buffer_config {
     size_t struct_size;
     /** The buffer is almost full, and a flush is due, with so many packets; 0 (default): with no number of them. */
     uint64_t flush_size;
-    /** A flush is due when the last one began longer ago, in nanoseconds; 10 s by default, AQ_WAIT_FOREVER: never for that reason. */
+    /**
+     * A flush is due when the last one began longer ago, in nanoseconds; 10 s by default, AQ_WAIT_FOREVER: never for that reason. The flusher takes
+     * less than 1 ms as 1 ms.
+     */
     int64_t flush_timeout_ns;
     /**
      * The most packets in the buffer, also those that a flush is writing; 0 (default): as many as memory holds. With AQ_OVERFLOW_DROP_OLDEST those
@@ -3418,7 +3421,10 @@ typedef struct aq_event_buffer_stats {
     uint64_t overflow_newest;
     /** Bytes of these. */
     uint64_t overflow_newest_bytes;
-    /** Puts and reservations that were answered AQ_FULL, AQ_TIMEOUT, AQ_STOPPED or AQ_E_NOMEM: the caller kept the packet. Not a part of put. */
+    /**
+     * Puts and reservations that were answered AQ_FULL, AQ_TIMEOUT, AQ_STOPPED or AQ_E_NOMEM: the caller kept the packet. Not a part of put. (A
+     * reservation that is answered AQ_FULL as the policy drops the newest packets is in put and overflow_newest instead.)
+     */
     uint64_t refused;
     /** Puts and reservations that had to wait for space. */
     uint64_t blocked;
@@ -3674,7 +3680,7 @@ aq_status aq_event_buffer_put_chunk(aq_event_buffer *buffer, const aq_chunk *chu
 aq_status aq_event_buffer_reserve(aq_event_buffer *buffer, size_t size, int64_t timeout_ns, aq_event_slot *slot);
 
 /**
- * The packet in a slot has been written: it is in the buffer, as if it were put.
+ * The packet in a slot has been written: it is in the buffer, in the slot's place, as if it were put now.
  *
  * @param buffer the buffer
  * @param number the slot's number
@@ -3697,7 +3703,7 @@ aq_status aq_event_buffer_commit(aq_event_buffer *buffer, uint64_t number, size_
 aq_status aq_event_buffer_cancel(aq_event_buffer *buffer, uint64_t number);
 
 /**
- * Takes the oldest packet out. It does not go to the sinks then. While a flush is writing, it waits for the end of that.
+ * Takes the oldest packet out. It does not go to the sinks then. While a flush is writing, it waits for the end of that, as long as timeout_ns allows.
  *
  * @param buffer the buffer
  * @param timeout_ns how long to wait for a packet, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
@@ -3705,8 +3711,8 @@ aq_status aq_event_buffer_cancel(aq_event_buffer *buffer, uint64_t number);
  * @param capacity bytes at data
  * @param size receives the packet's bytes, also when there are more than capacity
  * @param time_ns receives when it was put, in nanoseconds since the Unix epoch, 0 if that was not noted; may be NULL
- * @return AQ_OK; AQ_EMPTY (with timeout 0) or AQ_TIMEOUT when there is none; AQ_STOPPED when there is none and the buffer is stopped;
- *     AQ_E_TRUNCATED when capacity is too small: the packet stays; AQ_E_STATE from a function that a flush of this buffer has called
+ * @return AQ_OK; AQ_EMPTY (with timeout 0) or AQ_TIMEOUT when there is none, all stand behind a slot that is being written, or a flush is writing;
+ *     AQ_STOPPED when there is none and the buffer is stopped; AQ_E_TRUNCATED when capacity is too small: the packet stays; AQ_E_STATE from a function that a flush of this buffer has called
  *
  * Threads: any number at the same time, and at the same time as all functions of the buffer but aq_event_buffer_free().
  */
@@ -3840,14 +3846,16 @@ aq_status aq_event_buffer_stop_flusher(aq_event_buffer *buffer);
  *
  * @param buffer the buffer
  * @param running receives 1 if it runs, else 0; may be NULL
- * @return AQ_OK, or what its last flush failed with: aq_last_error() then has the sentence, and running is written nevertheless
+ * @return AQ_OK, or what its last flush (also that of aq_event_buffer_stop_flusher()) failed with: aq_last_error() then has the sentence, and
+ *     running is written nevertheless
  *
  * Threads: as for aq_event_buffer_size().
  */
 aq_status aq_event_buffer_flusher_status(const aq_event_buffer *buffer, int32_t *running);
 
 /**
- * Stops a buffer, for good: puts answer AQ_STOPPED from now on, and whoever waits is woken. What is inside can be flushed and popped.
+ * Stops a buffer, for good: puts answer AQ_STOPPED from now on, and whoever waits is woken. What is inside can be flushed and popped; slots can be
+ * committed. The flusher goes on.
  *
  * @param buffer the buffer
  * @return AQ_OK, also when it is stopped already
@@ -3857,8 +3865,8 @@ aq_status aq_event_buffer_flusher_status(const aq_event_buffer *buffer, int32_t 
 aq_status aq_event_buffer_stop(aq_event_buffer *buffer);
 
 /**
- * A file descriptor that is readable while there are packets in the buffer, or it is stopped. For poll, select or epoll; never read it, write to it
- * or close it.
+ * A file descriptor that is readable (POLLIN) while there are packets in the buffer, but for those behind a slot that is being written, or it is
+ * stopped. For poll, select or epoll; never read it, write to it or close it.
  *
  * @param buffer the buffer
  * @param fd receives the descriptor, valid until the buffer is freed
@@ -3926,7 +3934,7 @@ typedef struct aq_event_packet {
     uint64_t number;
     /** When it was put, in nanoseconds since the Unix epoch; 0 if that was not noted. */
     uint64_t time_ns;
-    /** Packets that were lost between this and the one before. */
+    /** Packets that were lost between this and the one before. A format function always finds 0 here: text has no place for them. */
     uint64_t lost_packets;
     /** Bytes of these. */
     uint64_t lost_bytes;
@@ -3944,7 +3952,7 @@ typedef struct aq_event_packet {
  *   comes again with the next one
  *
  * It answers how many bytes it wrote to `text`, 0 being fine. If `capacity` is too small, it answers how many it needs, up to 16 MiB, and is
- * called again with as many.
+ * called once more with as many.
  */
 typedef int64_t (*aq_event_format_fn)(const aq_event_packet *packet, char *text, size_t capacity, void *user);
 
@@ -3974,9 +3982,9 @@ typedef struct aq_sink_config {
     void *format_user;
     /** Releases format_user. */
     aq_user_free_fn format_user_free;
-    /** A file that has grown to so many bytes is followed by the next one; 0 (default): never. */
+    /** A file that has grown to so many bytes, whole packets only, is followed by the next one; 0 (default): never. */
     uint64_t rotate_bytes;
-    /** A file that is so old is followed by the next one when there is a packet to write, in nanoseconds; 0 (default): never. */
+    /** A file that is so old is followed by the next one when there is a packet to write, in nanoseconds; 0 (default): never. One without packets stays. */
     uint64_t rotate_interval_ns;
     /** For AQ_DURABILITY_INTERVAL, in nanoseconds. 1 s by default. */
     uint64_t sync_interval_ns;
@@ -4047,7 +4055,8 @@ aq_status aq_sink_stats_init(aq_sink_stats *stats, size_t struct_size);
  *
  * @param buffer the buffer
  * @param path the file, which must not exist
- * @return AQ_OK; AQ_E_IO when the file cannot be created; AQ_E_STATE from a function that a flush of this buffer has called
+ * @return AQ_OK; AQ_E_IO when the file cannot be created, or the one that it takes the place of not be closed: the new one is there nevertheless;
+ *     AQ_E_STATE from a function that a flush of this buffer has called
  *
  * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
  */
@@ -4079,7 +4088,8 @@ aq_status aq_event_buffer_add_custom_sink(aq_event_buffer *buffer, const char *p
  * @param index receives the sink's index for aq_event_buffer_get_sink_stats(): the others count from 0 in the order in which they are added, the primary
  *     one has AQ_PRIMARY_SINK; may be NULL
  * @return AQ_OK; AQ_E_INVALID when a field of config is out of range, or the mode takes what is not there; AQ_E_IO when the file cannot be created, or
- *     the one that it takes the place of not be closed; AQ_E_STATE from a function that a flush of this buffer has called
+ *     the one that it takes the place of not be closed: the new one is there nevertheless; AQ_E_STATE from a function that a flush of this buffer has
+ *     called
  *
  * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
  */
@@ -4130,7 +4140,8 @@ aq_status aq_event_buffer_sink_count(const aq_event_buffer *buffer, size_t *coun
  * @param buffer the buffer
  * @param index AQ_PRIMARY_SINK, or that of another one
  * @param stats receives the counts; initialised with aq_sink_stats_init()
- * @return AQ_OK; AQ_E_NOT_FOUND when there is no such sink; AQ_E_INVALID when index is negative and not AQ_PRIMARY_SINK; AQ_E_STATE from a function that a flush of this buffer has called
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is no such sink; AQ_E_INVALID when index is negative and not AQ_PRIMARY_SINK; AQ_E_STATE from a function
+ *     that a flush of this buffer has called
  *
  * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
  */

@@ -11,7 +11,7 @@ pub struct Lost {
     pub first: u64,
     /// The number of the last.
     pub last: u64,
-    /// How many.
+    /// How many: all from the first to the last and, where there were too many losses to tell each in its place, some before.
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -179,16 +179,15 @@ impl EventBuffer {
         self.config.check_size(size)?;
         let time = self.time();
         let mut state = self.state.lock();
-        self.put_locked(&mut state, parts, size, time, wait)?;
-        self.data.notify_one();
+        let result = self.put_locked(&mut state, parts, size, time, wait);
         self.added(&mut state);
-        Ok(())
+        result
     }
 
     /// Puts packets of `size` bytes that lie one behind the other in `data`. Returns how many the buffer accounts for from now on: fewer than
     /// there are if it could not wait for space for all, none being the error of the first.
     pub fn put_many(&self, data: &[u8], size: usize, wait: Wait) -> Result<usize, PutError> {
-        if size == 0 || data.len() % size != 0 {
+        if size == 0 || !data.len().is_multiple_of(size) {
             let rule = "packet_size must be at least 1 and divide the size of the data";
             return Err(Error::invalid(format!("{rule} (got {size} and {})", data.len())).into());
         }
@@ -209,7 +208,6 @@ impl EventBuffer {
                 MutexGuard::bump(&mut state);
             }
         }
-        self.data.notify_all();
         self.added(&mut state);
         match result {
             Err(error) if count == 0 => Err(error),
@@ -293,8 +291,6 @@ impl EventBuffer {
             Some(_) => state.store.close(number, Some(size), time),
         }
         state.stats.put.add(size);
-        // Also what was put behind it can be taken now.
-        self.data.notify_all();
         self.added(&mut state);
         // It may have needed less than it had.
         self.space.notify_all();
@@ -309,7 +305,6 @@ impl EventBuffer {
         }
         state.store.close(number, None, 0);
         state.stats.cancelled += 1;
-        self.data.notify_all();
         self.added(&mut state);
         self.space.notify_all();
         Ok(())
@@ -362,11 +357,15 @@ impl EventBuffer {
                     return Err(PutError::Full);
                 }
                 Overflow::Block => {
-                    state.stats.blocked += u64::from(!has_waited);
-                    has_waited = true;
+                    if !has_waited {
+                        state.stats.blocked += 1;
+                        has_waited = true;
+                        // This call may have put packets already, and who waits for them makes the space.
+                        self.added(state);
+                    }
                     // A flusher whose limit is above the capacity would not come by itself.
                     state.flusher.hurry();
-                    self.due.notify_one();
+                    self.due.notify_all();
                     if self.wait(&self.space, state, deadline) {
                         state.stats.refused += 1;
                         return Err(PutError::TimedOut);
@@ -416,6 +415,7 @@ impl EventBuffer {
         } else {
             state.stats.overflow_oldest.add(entry.size as usize);
         }
+        self.bring_level(state);
         true
     }
 
@@ -457,12 +457,14 @@ impl EventBuffer {
         u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Packets have been added, which those who wait for `data` have been told: tells the others.
+    /// Packets have been added: tells those who wait for them.
     #[inline]
     fn added(&self, state: &mut State) {
-        if state.flusher.waits && self.is_almost_full(state) {
-            self.due.notify_one();
+        if state.flusher.waits && (state.flusher.is_hurried() || self.is_almost_full(state)) {
+            self.due.notify_all();
         }
+        // All: there may be several packets, and who is woken may give up without one.
+        self.data.notify_all();
         if self.level.get().is_some() {
             self.bring_level(state);
         }
@@ -472,10 +474,11 @@ impl EventBuffer {
         state.flush_size > 0 && state.store.amount().packets >= state.flush_size
     }
 
-    /// Makes the descriptor show whether there are packets.
+    /// Makes the descriptor show whether there are packets; not those behind one that is still being written.
+    #[inline]
     pub(super) fn bring_level(&self, state: &mut State) {
         let Some(level) = self.level.get() else { return };
-        let holds = state.stopped || state.store.amount().packets > 0;
+        let holds = state.stopped || state.store.has_flight() || state.store.has_ready();
         if holds && !state.raised {
             level.raise();
         } else if !holds && state.raised {

@@ -57,6 +57,10 @@ impl EventBuffer {
         state.stats.flush_errors += u64::from(result.is_err());
         self.trim(&mut state);
         self.removed(&mut state);
+        if state.flusher.waits {
+            // Another thread's flush: what that has left is the flusher's.
+            self.due.notify_one();
+        }
         result.map(|()| flushed)
     }
 
@@ -101,6 +105,7 @@ impl EventBuffer {
         let mut state = self.state.lock();
         let next = state.store.oldest_number();
         state.store.keep_lost(true);
+        state.store.add_boundary(next);
         let attached = Attached::new(sink, primary, next);
         if !primary {
             let index = outlets.custom_count();
@@ -132,10 +137,12 @@ impl EventBuffer {
             store.keep_lost(false);
             *primary_next = 0;
         }
-        sinks.into_iter().fold(Ok(()), |result, mut sink| {
+        let mut result = Ok(());
+        for mut sink in sinks {
             let closed = sink.close();
-            result.and(closed)
-        })
+            result = result.and(closed);
+        }
+        result
     }
 
     /// How many sinks there are: `(all, with a primary one)`.
@@ -191,9 +198,11 @@ impl Outlets {
 
     /// The packets of a flush have been written: makes them as durable as the sinks were told.
     fn finish_flush(&mut self) -> Result<()> {
-        self.sinks.iter_mut().fold(Ok(()), |result, sink| {
+        let mut result = Ok(());
+        for sink in &mut self.sinks {
             let finished = sink.finish_flush();
-            result.and(finished)
-        })
+            result = result.and(finished);
+        }
+        result
     }
 }

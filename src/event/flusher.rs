@@ -16,6 +16,9 @@ use crate::sys::signal;
 /// After a flush that failed, the next one comes no sooner.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
+/// With a shorter timeout it flushes that often, and rests in between.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
+
 /// What the flusher and the others tell each other; part of the buffer's state.
 #[derive(Default)]
 pub(super) struct Control {
@@ -34,11 +37,18 @@ impl Control {
     pub(super) fn hurry(&mut self) {
         self.hurry = true;
     }
+
+    /// Whether somebody waits for space.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.hurry
+    }
 }
 
 /// A buffer with a flusher, which runs or does not.
 pub struct FlushedBuffer {
     buffer: Arc<EventBuffer>,
+    /// Held while the flusher is started or stopped, so that there are never two.
+    change: Mutex<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -53,14 +63,15 @@ impl Deref for FlushedBuffer {
 impl FlushedBuffer {
     /// A buffer whose flusher does not run.
     pub fn new(buffer: EventBuffer) -> Self {
-        Self { buffer: Arc::new(buffer), thread: Mutex::new(None) }
+        Self { buffer: Arc::new(buffer), change: Mutex::new(()), thread: Mutex::new(None) }
     }
 
     /// Starts the flusher.
     pub fn start(&self) -> Result<()> {
         self.refuse_inside()?;
-        let mut thread = self.thread.lock();
-        if thread.is_some() {
+        let _change = self.change.lock();
+        // Not held below: who flushes may have to be waited for, and may ask whether there is a flusher.
+        if self.thread.lock().is_some() {
             return Err(Error::state("event buffer: its flusher runs already"));
         }
         if !self.buffer.sink_count()?.1 {
@@ -73,7 +84,7 @@ impl FlushedBuffer {
             run(&buffer);
         };
         let started = std::thread::Builder::new().name("aqueduct-flush".into()).spawn(run);
-        *thread = Some(started.map_err(|e| Error::io("event buffer: a thread to flush it", &e))?);
+        *self.thread.lock() = Some(started.map_err(|e| Error::io("event buffer: a thread to flush it", &e))?);
         Ok(())
     }
 
@@ -83,11 +94,14 @@ impl FlushedBuffer {
     /// What that last flush fails with.
     pub fn stop_flusher(&self) -> Result<Option<Flushed>> {
         self.refuse_inside()?;
+        let change = self.change.lock();
         let Some(thread) = self.thread.lock().take() else { return Ok(None) };
         self.buffer.state.lock().flusher.stop = true;
         self.buffer.due.notify_all();
         let panicked = thread.join().is_err();
+        drop(change);
         let flushed = self.buffer.flush().map(Some);
+        self.buffer.state.lock().flusher.error = flushed.as_ref().err().cloned();
         if panicked {
             return Err(Error::new(crate::error::ErrorKind::Internal, "event buffer: its flusher panicked"));
         }
@@ -141,10 +155,7 @@ fn wait_until_due(buffer: &EventBuffer, not_before: Instant) -> bool {
         if state.flusher.stop {
             return false;
         }
-        let due = match due(buffer, &state) {
-            Some(due) => Some(due.max(not_before)),
-            None => None,
-        };
+        let due = due(buffer, &state).map(|due| due.max(not_before));
         if due.is_some_and(|due| due <= Instant::now()) {
             state.flusher.hurry = false;
             return true;
@@ -162,9 +173,10 @@ fn wait_until_due(buffer: &EventBuffer, not_before: Instant) -> bool {
 
 /// When a flush is due; `None`: not by itself.
 fn due(buffer: &EventBuffer, state: &State) -> Option<Instant> {
-    if state.flusher.hurry || buffer.is_almost_full(state) {
+    // Behind a packet that is still being written nothing can be flushed; its commit is told to us.
+    if (state.flusher.hurry || buffer.is_almost_full(state)) && state.store.has_ready() {
         return Some(state.last_flush);
     }
     // A time that the clock cannot count to never comes.
-    state.flush_timeout.and_then(|timeout| state.last_flush.checked_add(timeout))
+    state.flush_timeout.and_then(|timeout| state.last_flush.checked_add(timeout.max(LEAST_TIMEOUT)))
 }

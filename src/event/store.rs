@@ -13,9 +13,9 @@ use super::segment::{Amount, CANCELLED, Entry, Piece, Segment};
 /// Unused segments that are kept.
 const MOST_SPARE: usize = 16;
 
-/// Losses that are told apart, at the most; older ones are then told as one. Each is followed by a packet, so it takes an unlucky program to
-/// have more of them than packets in the buffer: one that pops packets and never flushes.
-const MOST_LOST: usize = 4096;
+/// Losses that are told apart, about; older ones are then told as one, where the last of them was. Each is followed by a packet, so it takes an
+/// unlucky program to have more of them than packets in the buffer: one that pops packets and never flushes.
+const MOST_LOST: usize = if cfg!(miri) { 32 } else { 4096 };
 
 /// A place for a packet that is still to be written.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl Slot {
 #[derive(Default)]
 pub(super) struct Store {
     flight: VecDeque<Piece>,
-    /// The last piece is at the end of what has been used of its segment.
+    /// The last piece is at the end of what has been used of its segment. The first packet was not cancelled.
     waiting: VecDeque<Piece>,
     /// Bytes used of the last piece's segment.
     used: usize,
@@ -63,6 +63,8 @@ pub(super) struct Store {
     keeps_lost: bool,
     /// Where sinks are that are behind or ahead of others: losses on both sides of these numbers are told apart.
     boundaries: Vec<u64>,
+    /// Losses with lower numbers are being told to sinks by a flush.
+    flight_end: u64,
 }
 
 impl Store {
@@ -88,6 +90,11 @@ impl Store {
         self.in_waiting
     }
 
+    /// Whether packets are in flight.
+    pub(super) fn has_flight(&self) -> bool {
+        self.in_flight.packets > 0
+    }
+
     /// The number of the oldest packet, or of the next.
     pub(super) fn oldest_number(&self) -> u64 {
         let mut entries = self.flight.iter().chain(&self.waiting).flat_map(Piece::entries);
@@ -97,6 +104,26 @@ impl Store {
     /// All packets with lower numbers are written.
     pub(super) fn committed(&self) -> u64 {
         self.open.iter().map(Slot::number).min().unwrap_or(self.next)
+    }
+
+    /// Whether there is a packet that is written, and not in flight, and has none that is still being written before it.
+    pub(super) fn has_ready(&self) -> bool {
+        let first = self.waiting.iter().find_map(|piece| piece.entries().first());
+        first.is_some_and(|entry| entry.number < self.committed())
+    }
+
+    /// What comes after is not behind packets that were cancelled.
+    fn skip_cancelled(&mut self) {
+        let committed = self.committed();
+        loop {
+            let is_last = self.waiting.len() == 1;
+            let Some(piece) = self.waiting.front_mut() else { return };
+            match piece.entries().first() {
+                Some(entry) if entry.number < committed && entry.size == CANCELLED => piece.first += 1,
+                None if !is_last => self.drop_front(),
+                _ => return,
+            }
+        }
     }
 
     /// Takes a place for a packet of `size` bytes; `None` if there must be a new segment first.
@@ -211,6 +238,7 @@ impl Store {
             // The last one: what it did not need is the next one's.
             self.used = end - (reserved - size.unwrap_or(0));
         }
+        self.skip_cancelled();
     }
 
     /// Drops the oldest packet that is not in flight; `None` if there is none.
@@ -242,6 +270,7 @@ impl Store {
                     if let Some(range) = entry.range() {
                         piece.amount.remove(range.len());
                         self.in_waiting.remove(range.len());
+                        self.skip_cancelled();
                         return Some(entry);
                     }
                 }
@@ -316,6 +345,7 @@ impl Store {
         // What is lost from now on is not for this flush.
         self.boundaries.clear();
         self.boundaries.push(end);
+        self.flight_end = end;
         end
     }
 
@@ -363,6 +393,8 @@ impl Store {
             }
         }
         self.in_waiting += std::mem::take(&mut self.in_flight);
+        self.skip_cancelled();
+        self.flight_end = 0;
         self.boundaries.clear();
         self.boundaries.extend(cursors);
     }
@@ -373,6 +405,13 @@ impl Store {
         if !keep {
             self.lost.clear();
             self.boundaries.clear();
+        }
+    }
+
+    /// A sink begins at `number`: what was lost before is not told to it, what is lost from there on is.
+    pub(super) fn add_boundary(&mut self, number: u64) {
+        if !self.boundaries.contains(&number) {
+            self.boundaries.push(number);
         }
     }
 
@@ -397,13 +436,27 @@ impl Store {
             }
             _ => self.lost.insert(place, one),
         }
-        if self.lost.len() > MOST_LOST
-            && let Some(oldest) = self.lost.pop_front()
-            && let Some(next) = self.lost.front_mut()
+        if self.lost.len() > MOST_LOST {
+            self.merge_oldest_lost();
+        }
+    }
+
+    /// The oldest loss is told with the next one, in its place: a sink that has been told of it is behind all that it stands for. Not if a sink is
+    /// between them, which has been told of one already.
+    #[cold]
+    fn merge_oldest_lost(&mut self) {
+        let told = self.lost.partition_point(|lost| lost.first < self.flight_end);
+        let is_apart = |older: &Lost, next: &Lost| {
+            self.boundaries.iter().any(|number| (older.first + 1..=next.first).contains(number))
+        };
+        let next =
+            (told + 1..self.lost.len()).find(|&next| !is_apart(&self.lost[next - 1], &self.lost[next]));
+        if let Some(older) = next.and_then(|next| self.lost.remove(next - 1))
+            && let Some(next) = next.and_then(|next| self.lost.get_mut(next - 1))
         {
-            let mut both = oldest;
-            both.append(next);
-            *next = both;
+            next.packets += older.packets;
+            next.bytes += older.bytes;
+            next.first_time = older.first_time;
         }
     }
 }
@@ -417,3 +470,6 @@ impl Lost {
         self.last_time = next.last_time;
     }
 }
+
+#[cfg(test)]
+mod tests;

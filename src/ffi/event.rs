@@ -66,7 +66,8 @@ pub struct aq_event_buffer_config {
     pub struct_size: usize,
     /// The buffer is almost full, and a flush is due, with so many packets; 0 (default): with no number of them.
     pub flush_size: u64,
-    /// A flush is due when the last one began longer ago, in nanoseconds; 10 s by default, AQ_WAIT_FOREVER: never for that reason.
+    /// A flush is due when the last one began longer ago, in nanoseconds; 10 s by default, AQ_WAIT_FOREVER: never for that reason. The flusher takes
+    /// less than 1 ms as 1 ms.
     pub flush_timeout_ns: i64,
     /// The most packets in the buffer, also those that a flush is writing; 0 (default): as many as memory holds. With AQ_OVERFLOW_DROP_OLDEST those
     /// that are being written, which cannot be dropped, come on top of it.
@@ -140,7 +141,8 @@ pub struct aq_event_buffer_stats {
     pub overflow_newest: u64,
     /// Bytes of these.
     pub overflow_newest_bytes: u64,
-    /// Puts and reservations that were answered AQ_FULL, AQ_TIMEOUT, AQ_STOPPED or AQ_E_NOMEM: the caller kept the packet. Not a part of put.
+    /// Puts and reservations that were answered AQ_FULL, AQ_TIMEOUT, AQ_STOPPED or AQ_E_NOMEM: the caller kept the packet. Not a part of put. (A
+    /// reservation that is answered AQ_FULL as the policy drops the newest packets is in put and overflow_newest instead.)
     pub refused: u64,
     /// Puts and reservations that had to wait for space.
     pub blocked: u64,
@@ -689,7 +691,7 @@ pub unsafe extern "C" fn aq_event_buffer_reserve(
     })
 }
 
-/// The packet in a slot has been written: it is in the buffer, as if it were put.
+/// The packet in a slot has been written: it is in the buffer, in the slot's place, as if it were put now.
 ///
 /// @param buffer the buffer
 /// @param number the slot's number
@@ -769,7 +771,7 @@ fn pop_outcome(
     }
 }
 
-/// Takes the oldest packet out. It does not go to the sinks then. While a flush is writing, it waits for the end of that.
+/// Takes the oldest packet out. It does not go to the sinks then. While a flush is writing, it waits for the end of that, as long as timeout_ns allows.
 ///
 /// @param buffer the buffer
 /// @param timeout_ns how long to wait for a packet, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
@@ -777,8 +779,8 @@ fn pop_outcome(
 /// @param capacity bytes at data
 /// @param size receives the packet's bytes, also when there are more than capacity
 /// @param time_ns receives when it was put, in nanoseconds since the Unix epoch, 0 if that was not noted; may be NULL
-/// @return AQ_OK; AQ_EMPTY (with timeout 0) or AQ_TIMEOUT when there is none; AQ_STOPPED when there is none and the buffer is stopped;
-///     AQ_E_TRUNCATED when capacity is too small: the packet stays; AQ_E_STATE from a function that a flush of this buffer has called
+/// @return AQ_OK; AQ_EMPTY (with timeout 0) or AQ_TIMEOUT when there is none, all stand behind a slot that is being written, or a flush is writing;
+///     AQ_STOPPED when there is none and the buffer is stopped; AQ_E_TRUNCATED when capacity is too small: the packet stays; AQ_E_STATE from a function that a flush of this buffer has called
 ///
 /// Threads: any number at the same time, and at the same time as all functions of the buffer but aq_event_buffer_free().
 #[unsafe(no_mangle)]
@@ -1025,7 +1027,8 @@ pub unsafe extern "C" fn aq_event_buffer_stop_flusher(buffer: *mut aq_event_buff
 ///
 /// @param buffer the buffer
 /// @param running receives 1 if it runs, else 0; may be NULL
-/// @return AQ_OK, or what its last flush failed with: aq_last_error() then has the sentence, and running is written nevertheless
+/// @return AQ_OK, or what its last flush (also that of aq_event_buffer_stop_flusher()) failed with: aq_last_error() then has the sentence, and
+///     running is written nevertheless
 ///
 /// Threads: as for aq_event_buffer_size().
 #[unsafe(no_mangle)]
@@ -1046,7 +1049,8 @@ pub unsafe extern "C" fn aq_event_buffer_flusher_status(
     })
 }
 
-/// Stops a buffer, for good: puts answer AQ_STOPPED from now on, and whoever waits is woken. What is inside can be flushed and popped.
+/// Stops a buffer, for good: puts answer AQ_STOPPED from now on, and whoever waits is woken. What is inside can be flushed and popped; slots can be
+/// committed. The flusher goes on.
 ///
 /// @param buffer the buffer
 /// @return AQ_OK, also when it is stopped already
@@ -1062,8 +1066,8 @@ pub unsafe extern "C" fn aq_event_buffer_stop(buffer: *mut aq_event_buffer) -> a
     })
 }
 
-/// A file descriptor that is readable while there are packets in the buffer, or it is stopped. For poll, select or epoll; never read it, write to it
-/// or close it.
+/// A file descriptor that is readable (POLLIN) while there are packets in the buffer, but for those behind a slot that is being written, or it is
+/// stopped. For poll, select or epoll; never read it, write to it or close it.
 ///
 /// @param buffer the buffer
 /// @param fd receives the descriptor, valid until the buffer is freed

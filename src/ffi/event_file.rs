@@ -67,7 +67,7 @@ pub struct Opened {
 
 enum AnyFile {
     Framed(Box<EventFile>),
-    Raw(Box<RawFile>),
+    Raw(RawFile),
 }
 
 impl Opened {
@@ -301,7 +301,7 @@ pub unsafe extern "C" fn aq_event_file_open_raw(
         let out = unsafe { Out::new(out, "out") }?;
         // SAFETY: NULL or a string by the caller's contract.
         let path = unsafe { text::path(path, "path") }?;
-        let file = AnyFile::Raw(Box::new(RawFile::open(path, packet_size)?));
+        let file = AnyFile::Raw(RawFile::open(path, packet_size)?);
         out.write(handle::new(Mutex::new(Opened { file, layout: CString::default() })));
         Ok(Outcome::Done)
     })
@@ -361,9 +361,9 @@ pub unsafe extern "C" fn aq_event_file_next(
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let file = unsafe { handle::borrow(file, "file") }?;
-        // Checked before a record is taken that could not be given out; nothing is read of it.
+        // Checked before a record is taken that could not be given out.
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
-        let _ = unsafe { sized::read_known(record, "record") }?;
+        unsafe { sized::read_known(record, "record") }?.1?;
         match file.lock().next_record()? {
             // SAFETY: as above.
             Some(value) => unsafe { sized::write(record, &value, "record") },

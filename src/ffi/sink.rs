@@ -74,7 +74,7 @@ pub struct aq_event_packet {
     pub number: u64,
     /// When it was put, in nanoseconds since the Unix epoch; 0 if that was not noted.
     pub time_ns: u64,
-    /// Packets that were lost between this and the one before.
+    /// Packets that were lost between this and the one before. A format function always finds 0 here: text has no place for them.
     pub lost_packets: u64,
     /// Bytes of these.
     pub lost_bytes: u64,
@@ -91,7 +91,7 @@ pub struct aq_event_packet {
 ///   comes again with the next one
 ///
 /// It answers how many bytes it wrote to `text`, 0 being fine. If `capacity` is too small, it answers how many it needs, up to 16 MiB, and is
-/// called again with as many.
+/// called once more with as many.
 pub type aq_event_format_fn = Option<
     unsafe extern "C" fn(
         packet: *const aq_event_packet,
@@ -136,9 +136,9 @@ pub struct aq_sink_config {
     pub format_user: *mut c_void,
     /// Releases format_user.
     pub format_user_free: aq_user_free_fn,
-    /// A file that has grown to so many bytes is followed by the next one; 0 (default): never.
+    /// A file that has grown to so many bytes, whole packets only, is followed by the next one; 0 (default): never.
     pub rotate_bytes: u64,
-    /// A file that is so old is followed by the next one when there is a packet to write, in nanoseconds; 0 (default): never.
+    /// A file that is so old is followed by the next one when there is a packet to write, in nanoseconds; 0 (default): never. One without packets stays.
     pub rotate_interval_ns: u64,
     /// For AQ_DURABILITY_INTERVAL, in nanoseconds. 1 s by default.
     pub sync_interval_ns: u64,
@@ -258,11 +258,13 @@ impl Formatter for CFormatter {
                     text.extend_from_slice(&memory[..size]);
                     return Ok(true);
                 }
-                Ok(size) if size > MOST_TEXT || is_last => {
-                    return fail(
-                        ErrorKind::Invalid,
-                        format!("wants {size} bytes of at most {}", capacity.max(MOST_TEXT)),
-                    );
+                Ok(size) if size > MOST_TEXT => {
+                    return fail(ErrorKind::Invalid, format!("wants {size} bytes of at most {MOST_TEXT}"));
+                }
+                Ok(size) if is_last => {
+                    let what =
+                        format!("asks for {size} bytes after it was given the {capacity} that it asked for,");
+                    return fail(ErrorKind::Invalid, what);
                 }
                 Ok(size) => memory.resize(size + CANARY.len(), 0),
                 Err(_) if answer == AQ_FORMAT_SKIP => return Ok(false),
@@ -428,7 +430,8 @@ pub unsafe extern "C" fn aq_sink_stats_init(stats: *mut aq_sink_stats, struct_si
 ///
 /// @param buffer the buffer
 /// @param path the file, which must not exist
-/// @return AQ_OK; AQ_E_IO when the file cannot be created; AQ_E_STATE from a function that a flush of this buffer has called
+/// @return AQ_OK; AQ_E_IO when the file cannot be created, or the one that it takes the place of not be closed: the new one is there nevertheless;
+///     AQ_E_STATE from a function that a flush of this buffer has called
 ///
 /// Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
 #[unsafe(no_mangle)]
@@ -500,7 +503,8 @@ pub unsafe extern "C" fn aq_event_buffer_add_custom_sink(
 /// @param index receives the sink's index for aq_event_buffer_get_sink_stats(): the others count from 0 in the order in which they are added, the primary
 ///     one has AQ_PRIMARY_SINK; may be NULL
 /// @return AQ_OK; AQ_E_INVALID when a field of config is out of range, or the mode takes what is not there; AQ_E_IO when the file cannot be created, or
-///     the one that it takes the place of not be closed; AQ_E_STATE from a function that a flush of this buffer has called
+///     the one that it takes the place of not be closed: the new one is there nevertheless; AQ_E_STATE from a function that a flush of this buffer has
+///     called
 ///
 /// Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
 #[unsafe(no_mangle)]
@@ -620,7 +624,8 @@ pub unsafe extern "C" fn aq_event_buffer_sink_count(
 /// @param buffer the buffer
 /// @param index AQ_PRIMARY_SINK, or that of another one
 /// @param stats receives the counts; initialised with aq_sink_stats_init()
-/// @return AQ_OK; AQ_E_NOT_FOUND when there is no such sink; AQ_E_INVALID when index is negative and not AQ_PRIMARY_SINK; AQ_E_STATE from a function that a flush of this buffer has called
+/// @return AQ_OK; AQ_E_NOT_FOUND when there is no such sink; AQ_E_INVALID when index is negative and not AQ_PRIMARY_SINK; AQ_E_STATE from a function
+///     that a flush of this buffer has called
 ///
 /// Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
 #[unsafe(no_mangle)]

@@ -39,6 +39,9 @@ Exit status 1 if a file cannot be read, is damaged, or torn.";
 /// Time between two progress lines.
 const INTERVAL: Duration = Duration::from_millis(250);
 
+/// Bytes of a file between two looks at the time.
+const BETWEEN_LOOKS: u64 = 1 << 20;
+
 /// List, check, extract and convert event files
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -223,7 +226,8 @@ fn read(
 /// The progress line, where somebody watches.
 struct Progress {
     watched: bool,
-    entries: u32,
+    /// Where the time was looked at last.
+    looked: u64,
     start: Instant,
     last: Instant,
 }
@@ -231,17 +235,20 @@ struct Progress {
 impl Progress {
     fn new() -> Self {
         let now = Instant::now();
-        Self { watched: terminal::is_watched(), entries: 0, start: now, last: now }
+        Self { watched: terminal::is_watched(), looked: 0, start: now, last: now }
     }
 
     fn update(&mut self, source: &Source) {
-        self.entries = self.entries.wrapping_add(1);
+        let (offset, size) = (source.offset(), source.size());
         // The time is not asked for every little packet.
-        if !self.watched || !self.entries.is_multiple_of(64) || self.last.elapsed() < INTERVAL {
+        if !self.watched || offset - self.looked < BETWEEN_LOOKS {
+            return;
+        }
+        self.looked = offset;
+        if self.last.elapsed() < INTERVAL {
             return;
         }
         self.last = Instant::now();
-        let (offset, size) = (source.offset(), source.size());
         terminal::progress(format!(
             "{}: {:.0} %, {}B, {}B/s",
             source.name(),
