@@ -5,6 +5,7 @@
 //! | [`array`] | arrays in memory: shape, strides, and how to walk and copy them |
 //! | [`chunk`] | frames that follow each other, shared by reference |
 //! | [`chunker`] | chunks of other lengths |
+//! | [`output`], [`input`] | the two ends of a stream |
 //! | [`params`], [`numpy`] | what both sides know of a stream, as JSON; types of elements |
 //! | [`transport`] | how chunks travel: in the process, in shared memory, by ZeroMQ |
 //! | [`wire`] | a chunk's header on the wire, as pyacq sends it |
@@ -14,7 +15,9 @@ pub mod array;
 pub mod chunk;
 pub mod chunker;
 pub mod history;
+pub mod input;
 pub mod numpy;
+pub mod output;
 pub mod params;
 pub mod transport;
 pub mod wire;

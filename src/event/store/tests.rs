@@ -183,7 +183,7 @@ fn packets_are_gathered_from_where_they_lie() {
     let end = store.take_off();
     let batch = store.batch(0, end, 9);
     let mut gather = crate::event::gather::Gather::default();
-    let mut expected = Vec::new();
+    let mut expected: Vec<u8> = Vec::new();
     for (index, item) in batch.items(0).enumerate() {
         let crate::event::batch::Item::Packet(packet) = item else { panic!("nothing was lost") };
         if index % 3 == 1 {
