@@ -121,6 +121,11 @@ fn segments_are_used_again_when_nobody_has_them() {
     assert_eq!((store.waiting.len(), store.spare.len()), (2, 0));
     let numbers: Vec<u64> = (0..2).map(|index| store.peek(index).unwrap().0.number).collect();
     assert_eq!(numbers, [5, 6]);
+    // But what was made for one large packet goes with it.
+    put(&mut store, &vec![7; 3 << 20]);
+    let end = store.take_off();
+    store.land(end);
+    assert!(store.spare.iter().all(Segment::is_usual));
 }
 
 #[test]
