@@ -74,4 +74,13 @@ echo "exit status: $status"
 [ "$status" -eq 1 ]
 
 echo
-echo "demo: all heaps as sent, every packet accounted for"
+echo "== an instrument's events to disk, by a C program, examples/record_events.c, and what is in its files"
+"${CC:-cc}" -std=c11 -O2 -Wall -Wextra -Iinclude examples/record_events.c -o "$work/record_events" \
+    -L"$build/lib" -laqueduct -Wl,-rpath,"$build/lib" -pthread -lm
+mkdir "$work/events"
+"$work/record_events" "$work/events" 100000 0
+aqueduct events "$work"/events/*.aqe
+head -3 "$work"/events/*.csv
+
+echo
+echo "demo: all heaps as sent, every packet and event accounted for"

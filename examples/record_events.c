@@ -7,7 +7,7 @@
  *
  *   events.dat          the events as they are, one behind the other
  *   events.csv          their values, by a packet layout
- *   events-000.framed   with times, checksums, and marks where any were lost; a new file every 64 MiB
+ *   events-000.aqe   with times, checksums, and marks where any were lost; a new file every 64 MiB
  *
  *   record_events . 100000 20000
  *
@@ -102,7 +102,7 @@ static void add_sinks(aq_event_buffer *buffer, const char *folder)
     CHECK(aq_event_buffer_add_sink(buffer, &sink, NULL));
 
     CHECK(aq_sink_config_init(&sink, sizeof sink));
-    snprintf(path, sizeof path, "%s/events-%%03n.framed", folder);
+    snprintf(path, sizeof path, "%s/events-%%03n.aqe", folder);
     sink.path = path;
     sink.mode = AQ_WRITE_FRAMED;
     sink.layout = layout; /* the files say what is in them */

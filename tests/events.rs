@@ -112,3 +112,30 @@ fn a_flusher_writes_all_that_many_threads_put() {
     }
     assert!(closes(&buffer.stats()));
 }
+
+#[test]
+fn a_file_that_is_old_is_followed_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |name: &str, interval| FileConfig {
+        rotate_interval: Some(interval),
+        header: b"head\n".into(),
+        ..file(&folder.path().join(name))
+    };
+    let buffer = EventBuffer::new(Config::default());
+    let (soon, late) = (Duration::from_nanos(1), Duration::from_secs(3600));
+    buffer.add_sink(sink::binary(config("soon-%n", soon)).unwrap(), false).unwrap();
+    buffer.add_sink(sink::binary(config("late-%n", late)).unwrap(), true).unwrap();
+    for packet in ["one", "two"] {
+        buffer.put(packet.as_bytes(), Wait::No).unwrap();
+        buffer.flush().unwrap();
+        // Without a packet there is no next file.
+        buffer.flush().unwrap();
+    }
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).ok();
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        ["soon-0", "soon-1", "soon-2"].map(read),
+        [text("head\n"), text("head\none"), text("head\ntwo")]
+    );
+    assert_eq!(["soon-3", "late-0", "late-1"].map(read), [None, text("head\nonetwo"), None]);
+}

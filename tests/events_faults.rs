@@ -6,9 +6,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use aqueduct::error::{Error, ErrorKind, Result};
@@ -91,6 +91,15 @@ impl Counting {
     }
 }
 
+/// A process that is being started has, until it is the other program, all our files open: what is deleted then still takes space, and a disk cannot
+/// be made read-only. So nobody starts one (with `write`) while others have disks (with `read`).
+static STARTING: RwLock<()> = RwLock::new(());
+
+fn spawn(command: &mut Command) -> Child {
+    let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
 /// Runs `test` with a folder on a disk of `size` bytes of its own.
 fn on_a_disk(size: usize, test: impl FnOnce(&Path) + Send + 'static) {
     let runs = std::thread::spawn(move || {
@@ -99,6 +108,7 @@ fn on_a_disk(size: usize, test: impl FnOnce(&Path) + Send + 'static) {
             assert!(std::env::var_os("CI").is_none(), "{what}: {error}");
             eprintln!("SKIPPED: {what}: {error}");
         };
+        let _nobody_starts = STARTING.read().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: changes this thread only, which has no files that depend on it.
         if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
             return refused("no mount namespace");
@@ -542,7 +552,7 @@ fn signals_do_not_disturb_a_flush() {
             if folder.is_dir() {
                 let folder = tempfile::tempdir_in(folder).unwrap();
                 let mut command = child("signals_do_not_disturb_a_flush", folder.path().to_str().unwrap());
-                assert!(command.stdout(Stdio::null()).status().unwrap().success());
+                assert!(spawn(command.stdout(Stdio::null())).wait().unwrap().success());
             }
         }
         return;
@@ -577,7 +587,7 @@ fn a_file_that_may_not_grow() {
     let Ok(folder) = std::env::var(CHILD) else {
         let folder = tempfile::tempdir().unwrap();
         let mut command = child("a_file_that_may_not_grow", folder.path().to_str().unwrap());
-        assert!(command.stdout(Stdio::null()).status().unwrap().success());
+        assert!(spawn(command.stdout(Stdio::null())).wait().unwrap().success());
         return;
     };
     // SAFETY: settings of this process, which is only for this test.
@@ -641,7 +651,7 @@ fn killed_a_hundred_times_during_a_flush() {
     for round in 0..100u64 {
         let folder = tempfile::tempdir().unwrap();
         let mut command = child("killed_a_hundred_times_during_a_flush", folder.path().to_str().unwrap());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut child = spawn(command.stdout(Stdio::piped()));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
         let number =
             |line: String| line.strip_prefix("flushed ").and_then(|number| number.parse::<u64>().ok());

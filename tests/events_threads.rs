@@ -2,14 +2,17 @@
 //! their order; nobody waits for what is there, and nobody runs in circles.
 
 use std::collections::HashSet;
+use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use aqueduct::error::ErrorKind;
+use aqueduct::error::{Error, ErrorKind, Result};
 use aqueduct::event::reader::{Entry, EventFile};
 use aqueduct::event::sink::{self, FileConfig, Progress, Sink};
 use aqueduct::event::{Amount, Batch, Config, EventBuffer, FlushedBuffer, Item, PopError, PutError, Stats};
+use aqueduct::memory::{Allocator, Buffer, HeapAllocator};
 use aqueduct::ring::{Overflow, Wait};
 
 const PRODUCERS: u64 = 4;
@@ -306,6 +309,41 @@ fn a_flusher_does_not_run_in_circles_while_a_slot_is_open() {
 }
 
 #[test]
+fn a_flusher_makes_space_though_its_limit_is_above_the_capacity() {
+    in_time(|| {
+        let config = Config { capacity: 4, flush_size: 100, flush_timeout: None, ..Config::default() };
+        let buffer = FlushedBuffer::new(EventBuffer::new(config));
+        buffer.add_sink(Box::new(All), true).unwrap();
+        buffer.start().unwrap();
+        (0..50).for_each(|_| buffer.put(b"x", Wait::Forever).unwrap());
+        buffer.stop_flusher().unwrap();
+        assert_eq!(buffer.stats().flushed.packets, 50);
+    });
+}
+
+#[test]
+fn who_waits_for_space_gets_what_a_slot_did_not_need() {
+    for cancels in [false, true] {
+        in_time(move || {
+            let buffer = EventBuffer::new(Config { capacity_bytes: 100, ..Config::default() });
+            let slot = buffer.reserve(95, Wait::No).unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| buffer.put(&[0; 10], Wait::Forever).unwrap());
+                while buffer.stats().blocked == 0 {
+                    std::thread::yield_now();
+                }
+                if cancels {
+                    buffer.cancel(slot.number()).unwrap();
+                } else {
+                    buffer.commit(slot.number(), 0).unwrap();
+                }
+            });
+            assert_eq!(buffer.bytes(), 10);
+        });
+    }
+}
+
+#[test]
 fn a_flusher_rests_even_if_it_is_to_flush_all_the_time() {
     let config = Config { flush_timeout: Some(Duration::ZERO), ..Config::default() };
     let buffer = FlushedBuffer::new(EventBuffer::new(config));
@@ -319,16 +357,53 @@ fn a_flusher_rests_even_if_it_is_to_flush_all_the_time() {
     }
 }
 
+fn is_readable(buffer: &EventBuffer) -> bool {
+    let fd = buffer.data_fd().unwrap().as_raw_fd();
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one pollfd, which is ours.
+    unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+}
+
+/// Has memory once.
+#[derive(Default)]
+struct Once(AtomicBool);
+
+impl Allocator for Once {
+    fn allocate(&self, size: usize, packet: Option<&[u8]>) -> Result<Buffer> {
+        if self.0.swap(true, Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::NoMemory, "only once"));
+        }
+        HeapAllocator.allocate(size, packet)
+    }
+}
+
+#[test]
+fn the_descriptor_shows_that_packets_were_dropped_for_one_that_did_not_come() {
+    let config = Config {
+        capacity: 1,
+        overflow: Some(Overflow::DropOldest),
+        allocator: Arc::new(Once::default()),
+        ..Config::default()
+    };
+    let buffer = EventBuffer::new(config);
+    for puts in [false, true] {
+        buffer.put(b"a", Wait::No).unwrap();
+        assert!(is_readable(&buffer));
+        // There is no memory for so much.
+        if puts {
+            buffer.put(&[0; 2 << 20], Wait::No).unwrap_err();
+        } else {
+            buffer.reserve(2 << 20, Wait::No).err().unwrap();
+        }
+        assert_eq!((buffer.size(), is_readable(&buffer)), (0, false));
+    }
+}
+
 #[test]
 fn the_descriptor_does_not_show_what_cannot_be_popped_yet() {
     let buffer = EventBuffer::new(Config::default());
-    let fd = buffer.data_fd().unwrap();
-    let is_readable = || {
-        let mut poll =
-            libc::pollfd { fd: std::os::fd::AsRawFd::as_raw_fd(&fd), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one pollfd, which is ours.
-        unsafe { libc::poll(&mut poll, 1, 0) == 1 }
-    };
+    let is_readable = || is_readable(&buffer);
+    assert!(!is_readable());
     let first = buffer.reserve(1, Wait::No).unwrap();
     assert!(!is_readable());
     buffer.put(b"b", Wait::No).unwrap();
@@ -353,7 +428,7 @@ fn the_descriptor_does_not_show_what_cannot_be_popped_yet() {
 struct All;
 
 impl Sink for All {
-    fn write(&mut self, batch: &Batch, progress: &mut Progress) -> aqueduct::error::Result<()> {
+    fn write(&mut self, batch: &Batch, progress: &mut Progress) -> Result<()> {
         for item in batch.items(progress.next) {
             match item {
                 Item::Packet(packet) => progress.pass(&packet),
@@ -363,7 +438,7 @@ impl Sink for All {
         Ok(())
     }
 
-    fn close(&mut self, _: &Progress) -> aqueduct::error::Result<()> {
+    fn close(&mut self, _: &Progress) -> Result<()> {
         Ok(())
     }
 }

@@ -56,7 +56,7 @@ fn check_events(folder: &Path, count: u64) {
     assert!(fs::read(folder.join("events.dat")).expect("it is there") == events.concat());
     let text = fs::read_to_string(folder.join("events.csv")).expect("it is there");
     assert!(text == format!("header,time,adc,temperature\n{}", csv.concat()));
-    let (framed, layout) = packets(&folder.join("events-000.framed"));
+    let (framed, layout) = packets(&folder.join("events-000.aqe"));
     assert!(framed == events);
     assert_eq!(layout, "<header:B=170,time:Q,adc:h,temperature:f");
     assert_eq!(fs::read_dir(folder).expect("a folder").count(), 3);
@@ -172,7 +172,7 @@ fn heaps_are_recorded_as_they_are() {
         assert_eq!(expected.len(), count);
         for program in variants("../examples/record_heaps.c") {
             let built = folder();
-            let (program, file) = (program.build(built.path()), built.path().join("heaps.framed"));
+            let (program, file) = (program.build(built.path()), built.path().join("heaps.aqe"));
             let path = here().join("../tests/data").join(capture);
             let output = command(&program).arg("pcap").arg(path).arg(&file).output().expect("it starts");
             assert_eq!(output.status.code(), Some(0), "{output:?}");

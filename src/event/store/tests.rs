@@ -121,6 +121,12 @@ fn segments_are_used_again_when_nobody_has_them() {
     assert_eq!((store.waiting.len(), store.spare.len()), (2, 0));
     let numbers: Vec<u64> = (0..2).map(|index| store.peek(index).unwrap().0.number).collect();
     assert_eq!(numbers, [5, 6]);
+    // But what was made for one large packet goes with it.
+    put(&mut store, &vec![7; 3 << 20]);
+    put(&mut store, b"x");
+    let end = store.take_off();
+    store.land(end);
+    assert!(!store.spare.is_empty() && store.spare.iter().all(Segment::is_usual));
 }
 
 #[test]
@@ -142,6 +148,28 @@ fn what_comes_back_is_in_front() {
     assert_eq!(told(&store.batch(2, end, 9), 2), "cdef");
     assert_eq!(told(&store.batch(5, end, 9), 5), "f");
     assert_eq!(told(&store.batch(6, end, 9), 6), "");
+}
+
+#[test]
+fn cancelled_packets_at_the_front_are_nothing_to_take_out() {
+    let mut store = store();
+    put(&mut store, b"a");
+    let slot = reserve(&mut store, 1);
+    store.close(slot.number(), None, 1);
+    assert!(store.has_ready());
+    // A sink fails behind the first.
+    store.take_off();
+    assert!(store.has_flight() && !store.has_ready());
+    store.land(1);
+    store.take_back([1]);
+    assert!(!store.has_flight() && !store.has_ready());
+    let slot = reserve(&mut store, 1);
+    put(&mut store, b"b");
+    assert!(!store.has_ready());
+    store.close(slot.number(), None, 1);
+    assert!(store.has_ready());
+    store.pop();
+    assert!(!store.has_ready());
 }
 
 #[test]
