@@ -15,6 +15,8 @@ pub mod mmap;
 #[cfg(not(loom))]
 pub mod numa;
 #[cfg(not(loom))]
+pub mod poll;
+#[cfg(not(loom))]
 pub mod signal;
 #[cfg(not(loom))]
 pub mod tcp;
