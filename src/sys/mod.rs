@@ -9,7 +9,13 @@ pub mod eventfd;
 #[cfg(not(loom))]
 pub mod file;
 #[cfg(not(loom))]
+pub mod futex;
+#[cfg(not(loom))]
 pub mod interface;
+#[cfg(not(loom))]
+pub mod local;
+#[cfg(not(loom))]
+pub mod memfd;
 #[cfg(not(loom))]
 pub mod mmap;
 #[cfg(not(loom))]
