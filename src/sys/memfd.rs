@@ -66,6 +66,18 @@ impl MemFd {
         unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_ADD_SEALS, seals) == 0 }
     }
 
+    /// A copy of its first bytes.
+    pub fn read_start<const N: usize>(&self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        // SAFETY: a live buffer of N bytes.
+        let count = unsafe { libc::pread(self.0.as_raw_fd(), bytes.as_mut_ptr().cast(), N, 0) };
+        match usize::try_from(count) {
+            Err(_) => Err(io::Error::last_os_error()),
+            Ok(count) if count < N => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(bytes),
+        }
+    }
+
     /// Its size in bytes.
     pub fn size(&self) -> io::Result<u64> {
         // SAFETY: all zero bytes are a stat.

@@ -3,10 +3,11 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`inproc`] | within the process: references to the same memory |
+//! | [`shm`] | between processes of a host: a ring in shared memory |
 
 pub mod inproc;
 mod name;
-//pub mod shm;
+pub mod shm;
 
 use std::os::fd::BorrowedFd;
 
