@@ -1,7 +1,7 @@
 //! Signal streams between two processes through shared memory, against a bare futex ring: a header, slots, one copy in and one out; and within the
 //! process, against a channel of std.
 //!
-//! `cargo bench --bench signal` prints a table, with `-- --json` a JSON list. Each number is the median of runs that alternate between us and the peer.
+//! `cargo bench --bench signal` prints a table, with `-- --json` a JSON list, with `-- NAME` only what has that in its name. Each number is the median of runs that alternate between us and the peer.
 //! The reading process is this program once more. Wants two processors that nobody else uses.
 
 use std::fs::File;
@@ -44,24 +44,34 @@ fn main() {
         return child(&arguments[at + 1..]);
     }
     let json = arguments.iter().any(|argument| argument == "--json");
+    let only: Vec<&String> = arguments[1..].iter().filter(|argument| !argument.starts_with("--")).collect();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| name.contains(only.as_str()));
     let mut lines = Vec::new();
     for (name, size, slots, count) in
         [("1K", 1 << 10, 1024, 1_000_000), ("64K", 64 << 10, 16, 40_000), ("1M", 1 << 20, 8, 3_000)]
     {
+        let name = format!("signal/shm/{name}");
+        if !wanted(&name) {
+            continue;
+        }
         let run = Run { size, slots, count, gap: Gap::None };
         let (ours, peer) = compare(|| throughput(&run, &shm), || throughput(&run, &bare));
-        let name = format!("signal/shm/{name}");
         lines.push(Line { name, ours, peer, ratio: ours / peer, unit: "chunks/s" });
     }
     for (name, gap) in [("blocking", Gap::Sleep), ("spinning", Gap::Spin)] {
+        let name = format!("signal/shm/latency/{name}");
+        if !wanted(&name) {
+            continue;
+        }
         let run = Run { size: 1 << 10, slots: 64, count: PINGS, gap };
         let (ours, peer) = compare(|| latency(&run, &shm), || latency(&run, &bare));
-        let name = format!("signal/shm/latency/{name}");
         lines.push(Line { name, ours, peer, ratio: peer / ours, unit: "us" });
     }
-    let (ours, peer) = compare(inproc, channel);
-    let name = "signal/inproc/64K".into();
-    lines.push(Line { name, ours, peer, ratio: ours / peer, unit: "chunks/s" });
+    let name = String::from("signal/inproc/64K");
+    if wanted(&name) {
+        let (ours, peer) = compare(inproc, channel);
+        lines.push(Line { name, ours, peer, ratio: ours / peer, unit: "chunks/s" });
+    }
     if json { print_json(&lines) } else { print_table(&lines) }
 }
 
@@ -99,10 +109,12 @@ struct Run {
     gap: Gap,
 }
 
-/// An output and how its input is told of it; returns the writing function.
-type Open = dyn Fn(&Run) -> (Vec<String>, Box<dyn FnMut(&Chunk)>);
+/// How an input finds an output, and what writes to it.
+type Output = (Vec<String>, Box<dyn FnMut(&Chunk)>);
+/// Makes an output.
+type Open = dyn Fn(&Run) -> Output;
 
-fn shm(run: &Run) -> (Vec<String>, Box<dyn FnMut(&Chunk)>) {
+fn shm(run: &Run) -> Output {
     let config =
         ShmConfig { chunks: run.slots, bytes: run.slots * run.size, overflow: Overflow::Block, inputs: 1 };
     let mut output = ShmPublisher::new(&config).unwrap();
@@ -113,7 +125,7 @@ fn shm(run: &Run) -> (Vec<String>, Box<dyn FnMut(&Chunk)>) {
     (vec!["shm".into(), name], Box::new(publish))
 }
 
-fn bare(run: &Run) -> (Vec<String>, Box<dyn FnMut(&Chunk)>) {
+fn bare(run: &Run) -> Output {
     let memory = MemFd::new(c"bare", 4096 + run.slots * run.size).unwrap();
     let path = format!("/proc/{}/fd/{}", std::process::id(), memory.as_fd().as_raw_fd());
     let mut ring = Bare::new(&memory, run.slots, run.size);

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Instant;
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::name::unique_name;
@@ -47,8 +48,10 @@ struct Input {
     id: u64,
     /// Stopped by whichever side goes first.
     ring: Ring<Chunk>,
-    /// Frames of the chunks in the ring: the publisher adds, whoever takes a chunk subtracts. It wraps for a moment when the subtraction is first.
-    waiting: AtomicU64,
+    /// Frames of chunks that were put into the ring. Stored by the publisher; on a cache line apart from what the subscriber stores.
+    put: CachePadded<AtomicU64>,
+    /// Frames of chunks that were taken out of it: by the subscriber, or by the publisher to drop them.
+    taken: CachePadded<AtomicU64>,
     /// Frames dropped for this input. Stored by the publisher.
     dropped: AtomicU64,
     /// The subscriber is gone. Stored by it.
@@ -70,7 +73,8 @@ impl Hub {
         let input = Arc::new(Input {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             ring: Ring::new(self.capacity)?,
-            waiting: AtomicU64::new(0),
+            put: CachePadded::default(),
+            taken: CachePadded::default(),
             dropped: AtomicU64::new(0),
             gone: AtomicBool::new(false),
         });
@@ -90,12 +94,12 @@ impl Drop for Hub {
 impl Input {
     /// Puts a chunk; true if it is in the ring, or the input is gone and wants none.
     fn put(&self, chunk: Chunk, wait: Wait) -> Result<bool, PutError<Chunk>> {
-        let frames = chunk.frames() as u64;
-        // Before the put: whoever takes the chunk subtracts after it.
-        self.waiting.fetch_add(frames, Ordering::Relaxed);
+        // Relaxed, and no read-modify-write: this thread is the only one that stores it. Before the put, so that `taken` is never ahead.
+        let before = self.put.load(Ordering::Relaxed);
+        self.put.store(before + chunk.frames() as u64, Ordering::Relaxed);
         let result = self.ring.put(chunk, wait);
         if result.is_err() {
-            self.waiting.fetch_sub(frames, Ordering::Relaxed);
+            self.put.store(before, Ordering::Relaxed);
         }
         match result {
             Ok(()) => Ok(true),
@@ -106,8 +110,14 @@ impl Input {
 
     fn take(&self, wait: Wait) -> Result<Chunk, GetError> {
         let chunk = self.ring.get(wait)?;
-        self.waiting.fetch_sub(chunk.frames() as u64, Ordering::Relaxed);
+        self.taken.fetch_add(chunk.frames() as u64, Ordering::Relaxed);
         Ok(chunk)
+    }
+
+    /// Frames in the ring.
+    fn lag_frames(&self) -> u64 {
+        let taken = self.taken.load(Ordering::Relaxed);
+        self.put.load(Ordering::Relaxed).saturating_sub(taken)
     }
 
     fn drop_frames(&self, chunk: &Chunk) -> u64 {
@@ -277,7 +287,7 @@ impl Publisher for InprocPublisher {
             .map(|input| InputInfo {
                 id: input.id,
                 lag_chunks: input.ring.size() as u64,
-                lag_frames: input.waiting.load(Ordering::Relaxed),
+                lag_frames: input.lag_frames(),
                 dropped_frames: input.dropped.load(Ordering::Relaxed),
             })
             .collect()

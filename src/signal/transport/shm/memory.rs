@@ -14,6 +14,7 @@ use super::layout::{
     CLAIMED_BYTES, CLAIMED_CHUNKS, CLOSED, FIXED, HEADER, Header, MISSED, PAGE, PUBLISHED, ROOM, SLOT,
     SLOT_WORDS, START, START_FRAMES, Slot, TAKEN, TAKEN_FRAMES, WANT,
 };
+use crate::memory::prefetch_at;
 use crate::sys::futex;
 use crate::sys::memfd::{MemFd, Shared};
 
@@ -79,6 +80,13 @@ impl Ring {
         let at = HEADER + (number as usize & (self.header.slots - 1)) * SLOT;
         // SAFETY: slots are within the mapping (their number is a power of two) and aligned; all words are used as atomics only.
         unsafe { self.map.start().add(at).cast().as_ref() }
+    }
+
+    /// Starts to bring a slot, and the record that should be there, into the cache.
+    #[inline]
+    pub fn prefetch(&self, number: u64, position: u64, size: usize) {
+        prefetch_at(self.slot(number).as_ptr().cast(), SLOT);
+        prefetch_at(self.at(position).as_ptr(), size);
     }
 
     /// A copy of a slot's words, each whole, not checked to belong together.

@@ -65,6 +65,8 @@ pub struct ShmPublisher {
     /// No input needs the chunks before this one. Not the newest truth: `scan` finds it.
     free: u64,
     patience: Patience,
+    /// Room for the header of a record.
+    header: Box<[u8; MOST_RECORD_HEADER]>,
 }
 
 impl ShmPublisher {
@@ -106,6 +108,7 @@ impl ShmPublisher {
             begins: vec![(0, 0); header.slots],
             free: 0,
             patience: Patience::new(),
+            header: Box::new([0; MOST_RECORD_HEADER]),
         })
     }
 
@@ -201,8 +204,8 @@ impl ShmPublisher {
         }
     }
 
-    /// Writes a chunk that may be written, and wakes those who wait for it.
-    fn write(&mut self, chunk: &Chunk, header: &[u8], dense: bool, record: u64) {
+    /// Writes a chunk that may be written, whose record begins with the first `header` bytes of `self.header`, and wakes those who wait for it.
+    fn write(&mut self, chunk: &Chunk, header: usize, dense: bool, record: u64) {
         let (number, position) = (self.next, self.position);
         let end = position + record;
         let frames = chunk.frames() as u64;
@@ -216,8 +219,8 @@ impl ShmPublisher {
         // SAFETY: `bytes` bytes from `at` on are mapped, and the record has at most half of that; `check_chunk` has seen that the layout lies within
         // the chunk's data. Nobody borrows memory of the ring.
         unsafe {
-            at.as_ptr().copy_from_nonoverlapping(header.as_ptr(), header.len());
-            let to = at.add(aligned(header.len() as u64) as usize).as_ptr();
+            at.as_ptr().copy_from_nonoverlapping(self.header.as_ptr(), header);
+            let to = at.add(aligned(header as u64) as usize).as_ptr();
             if dense {
                 let from = source.add(chunk.layout.extent().start);
                 to.copy_from_nonoverlapping(from, size);
@@ -225,7 +228,7 @@ impl ShmPublisher {
                 array::copy(source, &chunk.layout, to, &chunk.layout.packed());
             }
         }
-        let (header, data, before) = (header.len() as u64, size as u64, self.frames);
+        let (header, data, before) = (header as u64, size as u64, self.frames);
         self.ring.store_slot(&Slot { number, index: chunk.index, position, header, data, frames, before });
         let slot = self.slot_of(number);
         self.begins[slot] = (position, before);
@@ -261,16 +264,15 @@ impl Publisher for ShmPublisher {
         check_chunk(chunk)?;
         let layout = &chunk.layout;
         let dense = is_c_order(chunk) || layout.is_dense();
-        let mut buffer = [0; MOST_RECORD_HEADER];
+        let buffer = &mut self.header;
         let length = match dense {
             true => encode_record(
                 layout,
                 if layout.is_empty() { layout.offset() } else { layout.extent().start },
-                &mut buffer,
+                buffer,
             ),
-            false => encode_record(&layout.packed(), 0, &mut buffer),
+            false => encode_record(&layout.packed(), 0, buffer),
         };
-        let header = &buffer[..length];
         let size = layout.size() as u64;
         let record = aligned(aligned(length as u64) + size);
         let most = self.ring.header.most_record();
@@ -303,7 +305,7 @@ impl Publisher for ShmPublisher {
             Overflow::DropNewest | Overflow::DropOldest => {}
         }
         self.forget(end);
-        self.write(chunk, header, dense, record);
+        self.write(chunk, length, dense, record);
         Ok(Published { inputs: self.members.len() as u64, dropped_frames: 0, timed_out: false })
     }
 

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::layout::{FIXED, Header, MOST_RECORD_HEADER, OFFER, PAGE, Slot, parse_offer, parse_record};
+use super::layout::{
+    FIXED, Header, MOST_RECORD_HEADER, OFFER, PAGE, Slot, aligned, parse_offer, parse_record,
+};
 use super::memory::{POLLS, Page, Ring, SLEEPS};
 use super::patience::{Patience, Until};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,6 +30,9 @@ use crate::sys::poll;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often an input that waits looks whether the output lives.
 const SLICE: Duration = Duration::from_millis(100);
+
+/// Longer records are not brought into the cache before they are looked at: the processor does so when they are read.
+const PREFETCH: u64 = 4096;
 
 /// Why a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +59,9 @@ pub struct ShmSubscriber {
     /// Chunks that are known to be published.
     published: u64,
     missed: u64,
-    /// The header of the last record, and what it says: most records have the same.
+    /// The header of the last record, and what it says: most records have the same. The other is for the next.
     header: Vec<u8>,
+    other_header: Vec<u8>,
     layout: Option<Layout>,
     pool: Pool,
     patience: Patience,
@@ -140,7 +146,8 @@ impl ShmSubscriber {
             before: 0,
             published: 0,
             missed: 0,
-            header: Vec::new(),
+            header: Vec::with_capacity(MOST_RECORD_HEADER),
+            other_header: Vec::with_capacity(MOST_RECORD_HEADER),
             layout: None,
             pool: Pool::default(),
             patience: Patience::new(),
@@ -225,19 +232,26 @@ impl ShmSubscriber {
                 continue;
             }
             let length = slot.header as usize;
-            let mut header = [0; MOST_RECORD_HEADER];
-            // SAFETY: `check` has seen that the header has at most so many bytes, and less than half a ring; a whole one is mapped from here on.
+            self.other_header.clear();
+            self.other_header.reserve(length);
+            // SAFETY: `check` has seen that the header has at most half a ring; a whole one is mapped from here on. And there is room for it.
             unsafe {
-                header.as_mut_ptr().copy_from_nonoverlapping(self.ring.at(slot.position).as_ptr(), length)
-            };
+                let from = self.ring.at(slot.position).as_ptr();
+                self.other_header.as_mut_ptr().copy_from_nonoverlapping(from, length);
+                self.other_header.set_len(length);
+            }
             if !self.is_whole(slot.position) {
                 self.catch_up(next)?;
                 continue;
             }
-            if self.header != header[..length] {
+            if self.header != self.other_header {
                 self.layout = None;
-                self.header.clear();
-                self.header.extend_from_slice(&header[..length]);
+                std::mem::swap(&mut self.header, &mut self.other_header);
+            }
+            // The next one comes into the cache while this one is worked on.
+            let size = slot.skip() + slot.data;
+            if size <= PREFETCH && next + 1 < self.published {
+                self.ring.prefetch(next + 1, slot.position + aligned(size), size as usize);
             }
             return Ok(Some(Found { slot, position: slot.position + slot.skip() }));
         }
