@@ -10,4 +10,4 @@ pub use allocator::{Allocator, HeapAllocator, MmapAllocator};
 pub use buffer::Buffer;
 pub use copy::CopyMethod;
 pub use pool::{MemoryPool, PoolConfig, PoolStats};
-pub use prefetch::prefetch;
+pub use prefetch::{prefetch, prefetch_at};

@@ -9,12 +9,18 @@ const LINE: usize = 64;
 /// tell from the instructions ahead what will be read.
 #[inline]
 pub fn prefetch(bytes: &[u8]) {
+    prefetch_at(bytes.as_ptr(), bytes.len());
+}
+
+/// The same for memory that cannot be borrowed: another process writes to it. Any address will do.
+#[inline]
+pub fn prefetch_at(start: *const u8, size: usize) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    for line in bytes.chunks(LINE) {
+    for offset in (0..size).step_by(LINE) {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: every x86-64 processor has the instruction, and it faults at no address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(offset).cast()) };
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = (bytes, LINE);
+    let _ = (start, size, LINE);
 }

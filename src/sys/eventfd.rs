@@ -19,6 +19,11 @@ impl EventFd {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    /// One that came from elsewhere. If it is no eventfd, raising and lowering do nothing of use, and may wait.
+    pub fn from_other(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
     /// Makes the descriptor readable.
     pub fn raise(&self) {
         let one = 1u64;

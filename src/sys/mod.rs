@@ -9,13 +9,20 @@ pub mod eventfd;
 #[cfg(not(loom))]
 pub mod file;
 #[cfg(not(loom))]
+pub mod futex;
+#[cfg(not(loom))]
 pub mod interface;
+pub mod local;
+#[cfg(not(loom))]
+pub mod memfd;
 #[cfg(not(loom))]
 pub mod mirror;
 #[cfg(not(loom))]
 pub mod mmap;
 #[cfg(not(loom))]
 pub mod numa;
+#[cfg(not(loom))]
+pub mod poll;
 #[cfg(not(loom))]
 pub mod signal;
 #[cfg(not(loom))]

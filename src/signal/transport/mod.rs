@@ -1,4 +1,13 @@
 //! How chunks travel from an output to its inputs.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`inproc`] | within the process: references to the same memory |
+//! | [`shm`] | between processes of a host: a ring in shared memory |
+
+pub mod inproc;
+mod name;
+pub mod shm;
 
 use std::os::fd::BorrowedFd;
 
@@ -44,6 +53,24 @@ pub trait Publisher: Send {
     fn inputs(&self) -> Vec<InputInfo> {
         Vec::new()
     }
+}
+
+/// A chunk must have a time axis, lie within its memory, and not begin before frame 0: what comes from the caller is not believed.
+fn check_chunk(chunk: &Chunk) -> Result<()> {
+    let Some(&frames) = chunk.layout.shape().first() else {
+        return Err(Error::invalid("a chunk must have at least one axis, time (got none)"));
+    };
+    if frames as u64 > chunk.index {
+        let reason = format!("a chunk of {frames} frames cannot end at index {}", chunk.index);
+        return Err(Error::invalid(reason));
+    }
+    let (end, size) = (chunk.layout.extent().end, chunk.data.len());
+    if end > size {
+        return Err(Error::invalid(format!(
+            "a chunk's elements must lie within its {size} bytes (they end at byte {end})"
+        )));
+    }
+    Ok(())
 }
 
 /// Why there is no chunk.
