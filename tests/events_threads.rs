@@ -2,7 +2,7 @@
 //! their order; nobody waits for what is there, and nobody runs in circles.
 
 use std::collections::HashSet;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -230,20 +230,22 @@ fn in_time(test: impl FnOnce() + Send + 'static) {
 #[test]
 fn who_pops_gets_what_a_put_of_many_that_waits_has_put() {
     in_time(|| {
-        let buffer = EventBuffer::new(Config { capacity: 3, ..Config::default() });
-        std::thread::scope(|scope| {
-            let popper = scope.spawn(|| {
-                let mut memory = [0; 2];
-                (0..100).for_each(|i| {
-                    assert_eq!(buffer.pop(&mut memory, Wait::Forever).unwrap().0, 2);
-                    assert_eq!(memory, [i, i]);
+        for _ in 0..100 {
+            let buffer = EventBuffer::new(Config { capacity: 3, ..Config::default() });
+            std::thread::scope(|scope| {
+                let popper = scope.spawn(|| {
+                    let mut memory = [0; 2];
+                    (0..100).for_each(|i| {
+                        assert_eq!(buffer.pop(&mut memory, Wait::Forever).unwrap().0, 2);
+                        assert_eq!(memory, [i, i]);
+                    });
                 });
+                // Both wait for each other.
+                let packets: Vec<u8> = (0..100).flat_map(|i| [i, i]).collect();
+                assert_eq!(buffer.put_many(&packets, 2, Wait::Forever), Ok(100));
+                popper.join().unwrap();
             });
-            // Both wait for each other.
-            let packets: Vec<u8> = (0..100).flat_map(|i| [i, i]).collect();
-            assert_eq!(buffer.put_many(&packets, 2, Wait::Forever), Ok(100));
-            popper.join().unwrap();
-        });
+        }
     });
 }
 
@@ -357,9 +359,8 @@ fn a_flusher_rests_even_if_it_is_to_flush_all_the_time() {
     }
 }
 
-fn is_readable(buffer: &EventBuffer) -> bool {
-    let fd = buffer.data_fd().unwrap().as_raw_fd();
-    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one pollfd, which is ours.
     unsafe { libc::poll(&mut poll, 1, 0) == 1 }
 }
@@ -386,23 +387,26 @@ fn the_descriptor_shows_that_packets_were_dropped_for_one_that_did_not_come() {
         ..Config::default()
     };
     let buffer = EventBuffer::new(config);
+    // Asked for once: asking brings it up to date.
+    let fd = buffer.data_fd().unwrap();
     for puts in [false, true] {
         buffer.put(b"a", Wait::No).unwrap();
-        assert!(is_readable(&buffer));
+        assert!(is_readable(fd));
         // There is no memory for so much.
         if puts {
             buffer.put(&[0; 2 << 20], Wait::No).unwrap_err();
         } else {
             buffer.reserve(2 << 20, Wait::No).err().unwrap();
         }
-        assert_eq!((buffer.size(), is_readable(&buffer)), (0, false));
+        assert_eq!((buffer.size(), is_readable(fd)), (0, false));
     }
 }
 
 #[test]
 fn the_descriptor_does_not_show_what_cannot_be_popped_yet() {
     let buffer = EventBuffer::new(Config::default());
-    let is_readable = || is_readable(&buffer);
+    let fd = buffer.data_fd().unwrap();
+    let is_readable = || is_readable(fd);
     assert!(!is_readable());
     let first = buffer.reserve(1, Wait::No).unwrap();
     assert!(!is_readable());
@@ -441,6 +445,43 @@ impl Sink for All {
     fn close(&mut self, _: &Progress) -> Result<()> {
         Ok(())
     }
+}
+
+/// Asks for a flush with each packet and fails, once; then it takes everything.
+struct Late(Arc<FlushedBuffer>, bool);
+
+impl Sink for Late {
+    fn write(&mut self, batch: &Batch, progress: &mut Progress) -> Result<()> {
+        if !std::mem::replace(&mut self.1, true) {
+            self.0.configure(1, None);
+            // So that the flusher has seen that there is nothing to do yet, probably.
+            std::thread::sleep(Duration::from_millis(20));
+            return Err(Error::state("once"));
+        }
+        All.write(batch, progress)
+    }
+
+    fn close(&mut self, _: &Progress) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_the_flush_of_another_thread_has_left_is_the_flushers() {
+    in_time(|| {
+        let config = Config { flush_size: 0, flush_timeout: None, ..Config::default() };
+        let buffer = Arc::new(FlushedBuffer::new(EventBuffer::new(config)));
+        buffer.add_sink(Box::new(Late(buffer.clone(), false)), true).unwrap();
+        buffer.start().unwrap();
+        buffer.put(b"x", Wait::No).unwrap();
+        assert_eq!(buffer.flush().unwrap_err().message(), "once");
+        while buffer.size() > 0 {
+            std::thread::yield_now();
+        }
+        buffer.stop_flusher().unwrap();
+        // It has the buffer.
+        buffer.disconnect_sinks().unwrap();
+    });
 }
 
 #[test]
