@@ -62,7 +62,7 @@ pub struct ShmSubscriber {
     /// The header of the last record, and what it says: most records have the same. The other is for the next.
     header: Vec<u8>,
     other_header: Vec<u8>,
-    layout: Option<Layout>,
+    layout: Option<Arc<Layout>>,
     pool: Pool,
     patience: Patience,
     /// When the connection was last looked at.
@@ -294,15 +294,15 @@ impl ShmSubscriber {
     }
 
     /// The layout of the record whose header was just found.
-    fn parse(&mut self, found: &Found) -> Result<Layout, NoChunk> {
+    fn parse(&mut self, found: &Found) -> Result<Arc<Layout>, NoChunk> {
         if let Some(layout) = &self.layout
             && layout.extent().end as u64 <= found.slot.data
             && layout.shape()[0] as u64 == found.slot.frames
         {
             return Ok(layout.clone());
         }
-        let layout =
-            parse_record(&self.header, found.slot.data, found.slot.frames).map_err(NoChunk::Failed)?;
+        let layout = parse_record(&self.header, found.slot.data, found.slot.frames);
+        let layout = Arc::new(layout.map_err(NoChunk::Failed)?);
         self.layout = Some(layout.clone());
         Ok(layout)
     }
@@ -439,7 +439,7 @@ impl Subscriber for ShmSubscriber {
             }
             let layout = self.parse(&found)?;
             self.advance(&found, true);
-            return Ok(Chunk { index: found.slot.index, layout, data });
+            return Ok(Chunk { index: found.slot.index, layout: Layout::clone(&layout), data });
         }
     }
 
@@ -462,7 +462,7 @@ impl Subscriber for ShmSubscriber {
 pub struct View<'a> {
     subscriber: &'a mut ShmSubscriber,
     found: Found,
-    layout: Layout,
+    layout: Arc<Layout>,
     /// What `release` has found.
     was_intact: Option<bool>,
 }
