@@ -36,11 +36,11 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Wakes the input if it waits. A SeqCst fence, behind what it is woken for, comes before.
+    /// Wakes the input if it waits. What it is woken for was stored with SeqCst.
     #[inline]
     pub fn wake(&self) {
-        // Relaxed: see `Page::want`.
-        if self.page.want().load(Ordering::Relaxed) != 0 {
+        // SeqCst: see `Page::want`.
+        if self.page.want().load(Ordering::SeqCst) != 0 {
             self.wake_now();
         }
     }
