@@ -30,6 +30,7 @@ test: deps ## run all tests: Rust, C, layouts, loom models, installed packages
 bench: deps ## measure against spead2 and others; about 5 minutes, on a machine with nothing else to do
 	$(CARGO) build --release
 	$(CARGO) bench --bench ring -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
+	$(CARGO) bench --bench signal -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
 	python3 benches/peer/run.py --target "$(CARGO_TARGET_DIR)"
 	python3 benches/peer/event.py --target "$(CARGO_TARGET_DIR)"
 	@benches/results.py "$(CARGO_TARGET_DIR)/bench/results.json"

@@ -67,6 +67,13 @@ fn main() {
         let (ours, peer) = compare(|| latency(&run, &shm), || latency(&run, &bare));
         lines.push(Line { name, ours, peer, ratio: peer / ours, unit: "us" });
     }
+    for (name, size) in [("1K", 1 << 10), ("64K", 64 << 10)] {
+        let name = format!("signal/shm/cost/{name}");
+        if wanted(&name) {
+            let (ours, peer) = compare(|| cost_shm(size), || cost_bare(size));
+            lines.push(Line { name, ours, peer, ratio: peer / ours, unit: "ns/chunk" });
+        }
+    }
     let name = String::from("signal/inproc/64K");
     if wanted(&name) {
         let (ours, peer) = compare(inproc, channel);
@@ -205,10 +212,54 @@ fn latency(run: &Run, open: &Open) -> f64 {
 
 /// Nanoseconds of a clock that all processes share.
 fn now() -> u64 {
+    nanoseconds(libc::CLOCK_MONOTONIC)
+}
+
+fn nanoseconds(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a live timespec.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Chunks written and then read, by one thread: half of the slots of a ring.
+const BATCH: usize = 8;
+
+/// Processor time of a chunk written and read by one thread, which nobody disturbs: what the ring costs beside caches that move between processors.
+fn cost(size: usize, mut batch: impl FnMut()) -> f64 {
+    let batches = (256 << 20) / size / BATCH / 4;
+    let start = nanoseconds(libc::CLOCK_THREAD_CPUTIME_ID);
+    (0..batches).for_each(|_| batch());
+    (nanoseconds(libc::CLOCK_THREAD_CPUTIME_ID) - start) as f64 / (batches * BATCH) as f64
+}
+
+fn cost_shm(size: usize) -> f64 {
+    let config =
+        ShmConfig { chunks: 2 * BATCH, bytes: 2 * BATCH * size, overflow: Overflow::Block, inputs: 1 };
+    let mut output = ShmPublisher::new(&config).unwrap();
+    let mut input = ShmSubscriber::connect(output.name()).unwrap();
+    let mut chunk = chunk(0, size, &Bytes::from(vec![7; size]));
+    cost(size, || {
+        for _ in 0..BATCH {
+            chunk.index += chunk.frames() as u64;
+            assert!(!output.publish(&chunk, Wait::No).unwrap().timed_out);
+        }
+        (0..BATCH).for_each(|_| drop(black_box(input.receive(Wait::No).unwrap())));
+    })
+}
+
+fn cost_bare(size: usize) -> f64 {
+    let memory = MemFd::new(c"bare", 4096 + 2 * BATCH * size).unwrap();
+    let [mut output, mut input] = [(); 2].map(|()| Bare::new(&memory, 2 * BATCH, size));
+    let data = vec![7; size];
+    let mut copy = vec![0; size];
+    cost(size, || {
+        (0..BATCH).for_each(|_| output.write(black_box(&data)));
+        (0..BATCH).for_each(|_| {
+            input.read(&mut copy);
+            black_box(&copy);
+        });
+    })
 }
 
 /// The reading process.

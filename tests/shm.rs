@@ -110,6 +110,7 @@ fn other_process() {
         "publish" => publish(argument),
         "read" => read(argument),
         "hold" => hold(argument),
+        "watch" => watch(argument),
         "stranger" => stranger(argument),
         "leaks" => leaks(),
         _ => panic!("{role}"),
@@ -170,6 +171,38 @@ fn hold(name: &str) {
     say(view.is_intact());
     say(view.release());
     obey();
+}
+
+/// Looks at views while they are being overwritten, until it has seen enough that were and enough that were not.
+fn watch(name: &str) {
+    let mut input = ShmSubscriber::connect(name).unwrap();
+    say("ready");
+    let (mut intact, mut overwritten) = (0, 0);
+    let mut copy = Vec::new();
+    while intact < 300 || overwritten < 300 {
+        let view = match input.view(LONG) {
+            Ok(view) => view,
+            Err(end) => {
+                panic!("{end:?} after {intact} views that were intact and {overwritten} that were not")
+            }
+        };
+        let start = view.index() - view.size() as u64;
+        copy.clear();
+        // Slower and slower, then fast again: between all and none is overwritten.
+        for _ in 0..(intact + overwritten) % 40 * 200 {
+            std::hint::spin_loop();
+        }
+        // SAFETY: within the view; read by address, as another process may be writing.
+        copy.extend((0..view.size()).map(|i| unsafe { view.as_ptr().add(i).read_volatile() }));
+        if view.release() {
+            intact += 1;
+            let right = copy.iter().zip(start..).all(|(&found, frame)| found == byte(frame));
+            assert!(right, "chunk from {start} on is said to be intact, and is not");
+        } else {
+            overwritten += 1;
+        }
+    }
+    say(format!("enough, {}", input.dropped_frames() > 0));
 }
 
 /// Connects as another user.
@@ -327,9 +360,26 @@ fn a_view_held_too_long() {
 }
 
 #[test]
+fn what_is_overwritten_meanwhile_is_never_taken_for_data() {
+    let mut output = publisher(64, 1 << 16, Overflow::DropOldest);
+    let mut watching = Other::start("watch", output.name());
+    assert_eq!(watching.hear(), "ready");
+    std::thread::scope(|scope| {
+        let watched = scope.spawn(move || watching.hear());
+        let mut index = 0;
+        while !watched.is_finished() {
+            index += 7_000;
+            output.publish(&chunk(index, 7_000), Wait::No).unwrap();
+        }
+        assert_eq!(watched.join().unwrap(), "enough, true");
+    });
+}
+
+#[test]
 fn a_slow_reader_under_each_policy() {
     for overflow in [Overflow::Block, Overflow::DropNewest, Overflow::DropOldest] {
-        let mut output = publisher(8, 1 << 16, overflow);
+        // By turns the slots and the bytes are what is short.
+        let mut output = publisher(32, 1 << 16, overflow);
         let mut readers: Vec<_> = (0..2).map(|_| Other::start("read", output.name())).collect();
         readers.iter_mut().for_each(|reader| assert_eq!(reader.hear(), "ready"));
         let mut rng = Rng(7);

@@ -2,7 +2,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`array`] | arrays in memory: shape, strides, and how to walk and copy them |
+//! | [`mod@array`] | arrays in memory: shape, strides, and how to walk and copy them |
 //! | [`chunk`] | frames that follow each other, shared by reference |
 //! | [`chunker`] | chunks of other lengths |
 //! | [`output`], [`input`] | the two ends of a stream |

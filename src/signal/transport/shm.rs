@@ -2,11 +2,11 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`layout`] | the bytes: header, slots, records; parsing them is a checked look at memory that anybody may have written |
-//! | [`memory`] | the mapped ring and an input's page: the words, and who stores them |
-//! | [`server`] | the output's thread that hands the ring to inputs and notices when they die |
-//! | [`publisher`], [`subscriber`] | the two ends |
-//! | [`patience`] | looking for a while before sleeping |
+//! | `layout.rs` | the bytes: header, slots, records; parsing them is a checked look at memory that anybody may have written |
+//! | `memory.rs` | the mapped ring and an input's page: the words, and who stores them |
+//! | `server.rs` | the output's thread that hands the ring to inputs and notices when they die |
+//! | `publisher.rs`, `subscriber.rs` | the two ends |
+//! | `patience.rs` | looking for a while before sleeping |
 //!
 //! The format is described byte by byte in `docs/shm-layout.md`. Nothing has a name in a file system: an input connects to a socket in the abstract
 //! namespace, whose name is in the params, and is given the ring as a descriptor. So nothing is left behind, however a process ends, and the end of a

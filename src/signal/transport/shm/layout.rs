@@ -127,12 +127,8 @@ impl Header {
     /// Reads the fixed part of a ring in an object of `size` bytes, on a machine with pages of `page` bytes.
     pub fn parse(bytes: &[u8; FIXED], size: u64, page: usize) -> Result<Self> {
         let wrong = |what: String| Error::new(ErrorKind::Format, format!("shared ring: {what}"));
-        let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let number = |at: usize| {
-            let halves = [word(at), word(at + 4)];
-            let [low, high] = if cfg!(target_endian = "big") { [halves[1], halves[0]] } else { halves };
-            u64::from(high) << 32 | u64::from(low)
-        };
+        let word = |at: usize| u32::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]));
+        let number = |at: usize| u64::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]));
         if bytes[..8] != MAGIC {
             return Err(wrong(format!("it must begin with AQSHRING (got {:02x?})", &bytes[..8])));
         }
@@ -304,7 +300,7 @@ pub(super) fn parse_offer(bytes: &[u8]) -> Result<()> {
     if bytes[..8] != OFFER_MAGIC {
         return Err(Error::new(ErrorKind::Format, "who listens there is no output of a stream"));
     }
-    let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let word = |at: usize| u32::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]));
     if word(8) != VERSION {
         let reason = format!("its layout must be version {VERSION} (got {})", word(8));
         return Err(Error::new(ErrorKind::Version, reason));

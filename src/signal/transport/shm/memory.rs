@@ -54,7 +54,7 @@ impl Ring {
         unsafe { self.map.start().cast::<[u8; FIXED]>().write(self.header.encode()) };
     }
 
-    /// How many chunks were published. Stored by the output with Release, once a chunk is written; loaded with Acquire by inputs, which then see the chunk.
+    /// How many chunks were published. Stored by the output with SeqCst (see `Page::want`) and so Release, once a chunk is written; loaded with Acquire by inputs, which then see the chunk.
     pub fn published(&self) -> &AtomicU64 {
         word64(&self.map, PUBLISHED)
     }
@@ -70,7 +70,7 @@ impl Ring {
         word64(&self.map, CLAIMED_BYTES)
     }
 
-    /// 1 once the output has published all it will. Stored by it with Release after the last chunk; loaded with Acquire by inputs, which then see all.
+    /// 1 once the output has published all it will. Stored by it with SeqCst and so Release after the last chunk; loaded with Acquire by inputs, which then see all.
     pub fn closed(&self) -> &AtomicU32 {
         word32(&self.map, CLOSED)
     }
@@ -153,21 +153,21 @@ impl Page {
         word64(&self.0, MISSED)
     }
 
-    /// How the input wants to be woken: `SLEEPS`, `POLLS`. The input sets a bit, then a SeqCst fence, then looks for news once more; the output
-    /// publishes, then a SeqCst fence, then looks here. One of them sees what the other did.
+    /// How the input wants to be woken: `SLEEPS`, `POLLS`. The input sets a bit, then looks for news (`published`, `closed`) once more; the output stores
+    /// news, then looks here. All four are SeqCst, so that in their one order the last look comes behind both stores, and sees the other side's.
     pub fn want(&self) -> &AtomicU32 {
         word32(&self.0, WANT)
     }
 
-    /// 1: the output sleeps on this word until `taken` moves. The same with the parts exchanged.
+    /// 1: the output sleeps on this word until `taken` moves. The same with the parts exchanged, and `taken` for news.
     pub fn room(&self) -> &AtomicU32 {
         word32(&self.0, ROOM)
     }
 
     /// Wakes the output, if it waits for this input.
     pub fn wake_output(&self) {
-        // Relaxed: a SeqCst fence came before (or the input is dead, and the output looks again by itself).
-        if self.room().load(Ordering::Relaxed) != 0 {
+        // SeqCst: see `room`.
+        if self.room().load(Ordering::SeqCst) != 0 {
             self.room().store(0, Ordering::Relaxed);
             futex::wake(self.room());
         }

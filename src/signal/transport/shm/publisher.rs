@@ -190,11 +190,10 @@ impl ShmPublisher {
             // Relaxed: a hint; `scan` looks again.
             if !self.patience.look(until, || taken.load(Ordering::Relaxed) != says) {
                 let room = slowest.page.room();
-                room.store(1, Ordering::Relaxed);
-                // SeqCst, with the fence in the input: either it sees the 1, or this thread what it has taken.
-                fence(Ordering::SeqCst);
+                // SeqCst, and the load below: see `Page::room`.
+                room.swap(1, Ordering::SeqCst);
                 let unchanged = self.server.door.changes.load(Ordering::Acquire) == self.changes;
-                if unchanged && taken.load(Ordering::Relaxed) == says {
+                if unchanged && taken.load(Ordering::SeqCst) == says {
                     futex::wait(room, 1, left);
                 }
                 room.store(0, Ordering::Relaxed);
@@ -235,10 +234,8 @@ impl ShmPublisher {
         self.next = number + 1;
         self.position = end;
         self.frames += frames;
-        // Release, for the Acquire in inputs: the chunk is there.
-        self.ring.published().store(self.next, Ordering::Release);
-        // SeqCst, with the fence in an input that is going to sleep: either it sees the chunk, or this thread that it is to be woken.
-        fence(Ordering::SeqCst);
+        // Release, for the Acquire in inputs: the chunk is there. SeqCst, see `Page::want`; a swap as that is less than a store and a fence.
+        self.ring.published().swap(self.next, Ordering::SeqCst);
         for member in &self.members {
             member.wake();
         }
@@ -361,10 +358,8 @@ fn is_c_order(chunk: &Chunk) -> bool {
 
 impl Drop for ShmPublisher {
     fn drop(&mut self) {
-        // Release, for the Acquire in inputs: they see all chunks before they end.
-        self.ring.closed().store(1, Ordering::Release);
-        // SeqCst: as in `write`.
-        fence(Ordering::SeqCst);
+        // Release, for the Acquire in inputs: they see all chunks before they end. SeqCst: as in `write`.
+        self.ring.closed().swap(1, Ordering::SeqCst);
         for member in self.server.door.members.lock().iter() {
             member.wake_for_good();
         }

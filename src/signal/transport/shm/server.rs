@@ -20,7 +20,7 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::futex;
 use crate::sys::local::{Connection, Listener, own_user};
 use crate::sys::memfd::MemFd;
-use crate::sys::poll;
+use crate::sys::{poll, signal};
 
 /// One input, as the output sees it.
 #[derive(Debug)]
@@ -36,11 +36,11 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Wakes the input if it waits. A SeqCst fence, behind what it is woken for, comes before.
+    /// Wakes the input if it waits. What it is woken for was stored with SeqCst.
     #[inline]
     pub fn wake(&self) {
-        // Relaxed: see `Page::want`.
-        if self.page.want().load(Ordering::Relaxed) != 0 {
+        // SeqCst: see `Page::want`.
+        if self.page.want().load(Ordering::SeqCst) != 0 {
             self.wake_now();
         }
     }
@@ -99,7 +99,7 @@ impl Server {
         let door = Arc::new(Door::default());
         let thread = Thread { listener, memory, most, door: door.clone(), stop: stop.clone(), next_id: 0 };
         let thread = std::thread::Builder::new()
-            .name("aq-shm".into())
+            .name("aqueduct-shm".into())
             .spawn(move || thread.run())
             .map_err(|e| Error::io("starting a thread", &e))?;
         Ok(Self { name, door, stop, thread: Some(thread) })
@@ -132,6 +132,7 @@ const RETRY: Duration = Duration::from_millis(100);
 
 impl Thread {
     fn run(mut self) {
+        signal::leave_to_other_threads();
         let mut refused = Limited::new("shared memory: inputs that could not connect");
         let mut members: Vec<Arc<Member>> = Vec::new();
         loop {

@@ -62,7 +62,7 @@ pub struct ShmSubscriber {
     /// The header of the last record, and what it says: most records have the same. The other is for the next.
     header: Vec<u8>,
     other_header: Vec<u8>,
-    layout: Option<Layout>,
+    layout: Option<Arc<Layout>>,
     pool: Pool,
     patience: Patience,
     /// When the connection was last looked at.
@@ -180,12 +180,15 @@ impl ShmSubscriber {
 
     /// Whether there is something new to look at: a hint.
     fn has_news(&self) -> bool {
-        // Relaxed: who acts on it looks again.
+        // SeqCst, for the looks before sleeping: see `Page::want`. (`published` is stored after `start`, whose Release it carries.)
         let chunk = match self.next {
-            Some(next) => self.ring.published().load(Ordering::Relaxed) != next,
-            None => self.page.start().load(Ordering::Relaxed) != 0,
+            Some(next) => self.ring.published().load(Ordering::SeqCst) != next,
+            None => {
+                self.ring.published().load(Ordering::SeqCst);
+                self.page.start().load(Ordering::Relaxed) != 0
+            }
         };
-        chunk || self.ring.closed().load(Ordering::Relaxed) != 0
+        chunk || self.ring.closed().load(Ordering::SeqCst) != 0
     }
 
     /// The number of the next chunk, if it is published.
@@ -294,15 +297,15 @@ impl ShmSubscriber {
     }
 
     /// The layout of the record whose header was just found.
-    fn parse(&mut self, found: &Found) -> Result<Layout, NoChunk> {
+    fn parse(&mut self, found: &Found) -> Result<Arc<Layout>, NoChunk> {
         if let Some(layout) = &self.layout
             && layout.extent().end as u64 <= found.slot.data
             && layout.shape()[0] as u64 == found.slot.frames
         {
             return Ok(layout.clone());
         }
-        let layout =
-            parse_record(&self.header, found.slot.data, found.slot.frames).map_err(NoChunk::Failed)?;
+        let layout = parse_record(&self.header, found.slot.data, found.slot.frames);
+        let layout = Arc::new(layout.map_err(NoChunk::Failed)?);
         self.layout = Some(layout.clone());
         Ok(layout)
     }
@@ -338,9 +341,8 @@ impl ShmSubscriber {
 
     fn sleep(&self, most: Duration) {
         let want = self.page.want();
-        let bits = want.fetch_or(SLEEPS, Ordering::Relaxed) | SLEEPS;
-        // SeqCst, with the fence in the output: either it sees the bit, or this thread what it has published.
-        fence(Ordering::SeqCst);
+        // SeqCst, and the loads in `has_news`: see `Page::want`.
+        let bits = want.fetch_or(SLEEPS, Ordering::SeqCst) | SLEEPS;
         if !self.has_news() {
             crate::sys::futex::wait(want, bits, most);
         }
@@ -353,9 +355,8 @@ impl ShmSubscriber {
             return false;
         }
         self.event.lower();
-        self.page.want().fetch_or(POLLS, Ordering::Relaxed);
         // SeqCst: as in `sleep`.
-        fence(Ordering::SeqCst);
+        self.page.want().fetch_or(POLLS, Ordering::SeqCst);
         let news = self.has_news();
         if news {
             self.event.raise();
@@ -399,12 +400,13 @@ impl ShmSubscriber {
         }
         self.next = Some(number + 1);
         self.page.taken_frames().store(self.before, Ordering::Relaxed);
-        // Release, for the Acquire in the output: what was read is read.
-        self.page.taken().store(number + 1, Ordering::Release);
         if self.ring.header.lossless {
-            // SeqCst, with the fence in the output: either it sees what was taken, or this thread that it waits.
-            fence(Ordering::SeqCst);
+            // Release, for the Acquire in the output: what was read is read. SeqCst: see `Page::room`.
+            self.page.taken().swap(number + 1, Ordering::SeqCst);
             self.page.wake_output();
+        } else {
+            // Nobody waits for it, and what is overwritten is noticed in another way. For the lag that is shown.
+            self.page.taken().store(number + 1, Ordering::Release);
         }
     }
 }
@@ -439,7 +441,7 @@ impl Subscriber for ShmSubscriber {
             }
             let layout = self.parse(&found)?;
             self.advance(&found, true);
-            return Ok(Chunk { index: found.slot.index, layout, data });
+            return Ok(Chunk { index: found.slot.index, layout: Layout::clone(&layout), data });
         }
     }
 
@@ -462,7 +464,7 @@ impl Subscriber for ShmSubscriber {
 pub struct View<'a> {
     subscriber: &'a mut ShmSubscriber,
     found: Found,
-    layout: Layout,
+    layout: Arc<Layout>,
     /// What `release` has found.
     was_intact: Option<bool>,
 }
