@@ -20,3 +20,5 @@ pub mod signal;
 pub mod tcp;
 #[cfg(not(loom))]
 pub mod udp;
+#[cfg(all(feature = "zmq", not(loom)))]
+pub mod zmq;
