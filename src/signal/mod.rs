@@ -5,6 +5,7 @@
 //! | [`array`] | arrays in memory: shape, strides, and how to walk and copy them |
 //! | [`chunk`] | frames that follow each other, shared by reference |
 //! | [`params`], [`numpy`] | what both sides know of a stream, as JSON; types of elements |
+//! | [`rep`] | a stream's params, asked for by pyacq's relay node |
 //! | [`transport`] | how chunks travel: in the process, in shared memory, by ZeroMQ |
 //! | [`wire`] | a chunk's header on the wire, as pyacq sends it |
 //! | [`history`] | the latest frames of a stream, by their absolute index |
@@ -14,5 +15,6 @@ pub mod chunk;
 pub mod history;
 pub mod numpy;
 pub mod params;
+pub mod rep;
 pub mod transport;
 pub mod wire;

@@ -5,11 +5,15 @@
 #[cfg(not(loom))]
 pub mod affinity;
 #[cfg(not(loom))]
+pub mod epoll;
+#[cfg(not(loom))]
 pub mod eventfd;
 #[cfg(not(loom))]
 pub mod file;
 #[cfg(not(loom))]
 pub mod interface;
+#[cfg(not(loom))]
+pub mod map_file;
 #[cfg(not(loom))]
 pub mod mmap;
 #[cfg(not(loom))]

@@ -1,5 +1,7 @@
 //! How chunks travel from an output to its inputs.
 
+pub mod zmq;
+
 use std::os::fd::BorrowedFd;
 
 use super::chunk::Chunk;
