@@ -59,4 +59,5 @@ pub unsafe extern "C" fn aq_has_feature(name: *const c_char) -> i32 {
 }
 
 /// The features that a build may have, and whether this one has them.
-const FEATURES: &[(&str, bool)] = &[("pcap", cfg!(feature = "pcap")), ("zmq", cfg!(feature = "zmq")), ("cli", cfg!(feature = "cli"))];
+const FEATURES: &[(&str, bool)] =
+    &[("pcap", cfg!(feature = "pcap")), ("zmq", cfg!(feature = "zmq")), ("cli", cfg!(feature = "cli"))];

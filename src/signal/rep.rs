@@ -169,7 +169,8 @@ mod server {
                 }
             };
             let answer = answer(&mut *handler, &request);
-            let sent = Message::copy_of(&answer).and_then(|mut message| socket.send(&mut message, false, false));
+            let sent =
+                Message::copy_of(&answer).and_then(|mut message| socket.send(&mut message, false, false));
             // Who asked may be gone.
             if let Err(error) = sent {
                 failures.note(|| format!("answer: {error}"));

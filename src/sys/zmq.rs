@@ -270,7 +270,8 @@ impl Socket {
     pub fn receive(&self) -> io::Result<Option<Message>> {
         let mut message = Message::empty();
         // SAFETY: an initialised message; the socket is open and this thread its only user.
-        let received = retried(|| check(unsafe { zmq_msg_recv(&mut *message.0, self.raw.as_ptr(), DONTWAIT) }));
+        let received =
+            retried(|| check(unsafe { zmq_msg_recv(&mut *message.0, self.raw.as_ptr(), DONTWAIT) }));
         match received {
             Ok(_) => Ok(Some(message)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

@@ -63,12 +63,7 @@ pub struct PublisherConfig {
 
 impl Default for PublisherConfig {
     fn default() -> Self {
-        Self {
-            overflow: Overflow::DropNewest,
-            queue: 1000,
-            linger: Duration::from_secs(1),
-            folder: None,
-        }
+        Self { overflow: Overflow::DropNewest, queue: 1000, linger: Duration::from_secs(1), folder: None }
     }
 }
 

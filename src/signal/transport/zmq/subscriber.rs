@@ -33,7 +33,8 @@ const WORD: usize = 16;
 
 /// The input's end over ZeroMQ.
 ///
-/// A publisher that is not there, or goes, is waited for: `Ended` never comes. A message that is no chunk of this stream is `Failed`, with an error of kind
+/// A publisher that is not there, or goes, is waited for: `Ended` never comes. To one that comes again it is `receive` (or `empty_queue`) that subscribes
+/// anew, for which the descriptor becomes readable: chunks before that are missed. A message that is no chunk of this stream is `Failed`, with an error of kind
 /// `Format` or `Truncated`, and counted; the stream goes on.
 ///
 /// Its descriptor is level-triggered, as all of this library: readable while there is a message, or news of which nothing is known before the next `receive`, which
