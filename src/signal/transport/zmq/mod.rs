@@ -72,7 +72,8 @@ impl Default for PublisherConfig {
 pub struct SubscriberConfig {
     /// Chunks that wait here at the most; 1 to 2^31 - 1. When there are more, the publisher has them waiting, or drops them.
     pub queue: u32,
-    /// Bytes of a chunk at the most, compressed and not. Whoever sends more is disconnected, and connected again.
+    /// Bytes of a chunk at the most, compressed and not. A publisher that sends a larger message, or what is no message of ZeroMQ at all, is left by libzmq,
+    /// which does not connect to it again and does not say so: nothing comes any more, and a new subscriber is needed.
     pub max_chunk: u64,
 }
 

@@ -243,13 +243,14 @@ impl RingReader {
         let (end, start) = (index as i64, (index - rows) as i64);
         let (read_index, _) = self.indices()?;
         // A writer sets it before it sends word; and it goes back only together with the stream's own index.
-        let (last, last_read) = std::mem::replace(&mut self.last, (index, read_index));
+        let (last, last_read) = self.last;
         if read_index < end || (index < last && read_index >= last_read) {
             return wrong(format!(
                 "ring {}: it ends at frame {read_index}, and word came of frame {index}: the output has another one, connect with its params anew",
                 self.shown
             ));
         }
+        self.last = (index, read_index);
         let layout = self.shape.chunk_layout(rows as usize)?;
         if layout.size() as u64 > most {
             return wrong(format!("a chunk has at most {most} bytes (got {})", layout.size()));
