@@ -52,6 +52,8 @@ fn main() {
         // Worker threads may still run library code when the host calls dlclose: it never unloads.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
+    #[cfg(feature = "zmq")]
+    link_zmq();
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("aqueduct.h");
     let header = header(&root).unwrap_or_else(|problem| {
@@ -60,6 +62,15 @@ fn main() {
     });
     if let Err(problem) = fs::write(&out, header) {
         println!("cargo::warning=cannot write {}: {problem}", out.display());
+    }
+}
+
+/// Has the system's libzmq linked. Without pkg-config, or when that does not know it, the linker looks where it always does, and says so if there
+/// is none.
+#[cfg(feature = "zmq")]
+fn link_zmq() {
+    if pkg_config::Config::new().atleast_version("4.2").probe("libzmq").is_err() {
+        println!("cargo::rustc-link-lib=zmq");
     }
 }
 

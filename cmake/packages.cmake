@@ -28,8 +28,15 @@ set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "Data acquisition from the wire to your 
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME "${aqueduct_package_development}")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${aqueduct_package_runtime} (= ${aqueduct_deb_version})")
+set(aqueduct_package_static_needs "")  # for programs that link the static library
 if("pcap" IN_LIST aqueduct_features)
-  set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS "libpcap-dev")  # for programs that link the static library
+  list(APPEND aqueduct_package_static_needs libpcap-dev)
+endif()
+if("zmq" IN_LIST aqueduct_features)
+  list(APPEND aqueduct_package_static_needs libzmq3-dev)
+endif()
+if(aqueduct_package_static_needs)
+  list(JOIN aqueduct_package_static_needs ", " CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS)
 endif()
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "Data acquisition from the wire to your code: for C and C++ developers
  The header, the static library, and files for CMake and pkg-config.")

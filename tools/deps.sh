@@ -18,6 +18,7 @@ wants make program make
 wants cmake program cmake
 wants pkg-config program pkg-config
 wants libpcap-dev sh -c 'pkg-config --exists libpcap || test -e /usr/include/pcap/pcap.h'
+wants libzmq3-dev sh -c 'pkg-config --exists libzmq || test -e /usr/include/zmq.h'
 wants python3 program python3
 wants python3-venv python3 -c 'import venv, ensurepip'
 wants tcpdump program tcpdump

@@ -7,6 +7,7 @@
 //! | [`chunker`] | chunks of other lengths |
 //! | [`output`], [`input`] | the two ends of a stream |
 //! | [`params`], [`numpy`] | what both sides know of a stream, as JSON; types of elements |
+//! | [`rep`] | a stream's params, asked for by pyacq's relay node |
 //! | [`transport`] | how chunks travel: in the process, in shared memory, by ZeroMQ |
 //! | [`wire`] | a chunk's header on the wire, as pyacq sends it |
 //! | [`history`] | the latest frames of a stream, by their absolute index |
@@ -19,5 +20,6 @@ pub mod input;
 pub mod numpy;
 pub mod output;
 pub mod params;
+pub mod rep;
 pub mod transport;
 pub mod wire;

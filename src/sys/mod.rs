@@ -5,6 +5,8 @@
 #[cfg(not(loom))]
 pub mod affinity;
 #[cfg(not(loom))]
+pub mod epoll;
+#[cfg(not(loom))]
 pub mod eventfd;
 #[cfg(not(loom))]
 pub mod file;
@@ -18,6 +20,8 @@ pub mod memfd;
 #[cfg(not(loom))]
 pub mod mirror;
 #[cfg(not(loom))]
+pub mod map_file;
+#[cfg(not(loom))]
 pub mod mmap;
 #[cfg(not(loom))]
 pub mod numa;
@@ -29,3 +33,5 @@ pub mod signal;
 pub mod tcp;
 #[cfg(not(loom))]
 pub mod udp;
+#[cfg(all(feature = "zmq", not(loom)))]
+pub mod zmq;

@@ -9,6 +9,8 @@ pub mod inproc;
 mod name;
 pub mod shm;
 
+pub mod zmq;
+
 use std::os::fd::BorrowedFd;
 
 use super::chunk::Chunk;
