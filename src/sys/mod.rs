@@ -16,11 +16,11 @@ pub mod futex;
 pub mod interface;
 pub mod local;
 #[cfg(not(loom))]
+pub mod map_file;
+#[cfg(not(loom))]
 pub mod memfd;
 #[cfg(not(loom))]
 pub mod mirror;
-#[cfg(not(loom))]
-pub mod map_file;
 #[cfg(not(loom))]
 pub mod mmap;
 #[cfg(not(loom))]
