@@ -185,6 +185,7 @@ fn subscribers(publisher: &mut ZmqPublisher, count: u64) {
 
 /// Our publisher, the peer's subscriber.
 fn to_peer(peer: &mut Peer, params: &Json, seed: u64, chunks: usize) {
+    let _watch = support::rig::watch("a stream to the peer");
     let params = Params::from_json(&params.to_string()).unwrap();
     let ring = params.shm_id.is_some() || params.buffer_size > 0;
     let overflow = if ring { Overflow::DropOldest } else { Overflow::Block };
@@ -224,6 +225,7 @@ fn to_peer(peer: &mut Peer, params: &Json, seed: u64, chunks: usize) {
 
 /// The peer's publisher, our subscriber.
 fn from_peer(peer: &mut Peer, params: &Json, seed: u64, chunks: usize) {
+    let _watch = support::rig::watch("a stream from the peer");
     peer.tell(&json!({ "do": "publish", "params": params, "seed": seed, "chunks": chunks }));
     let text = peer.hear("params");
     let params = Params::from_json(&text.to_string()).unwrap();
@@ -252,7 +254,6 @@ fn from_peer(peer: &mut Peer, params: &Json, seed: u64, chunks: usize) {
 #[test]
 fn plain_data_to_the_peer() {
     let Some(mut peer) = Peer::new() else { return };
-    let _watch = support::rig::watch("plain data to the peer");
     for (seed, params) in plain_streams().enumerate() {
         to_peer(&mut peer, &params, seed as u64, 12);
     }
@@ -261,7 +262,6 @@ fn plain_data_to_the_peer() {
 #[test]
 fn plain_data_from_the_peer() {
     let Some(mut peer) = Peer::new() else { return };
-    let _watch = support::rig::watch("plain data from the peer");
     for (seed, params) in plain_streams().enumerate() {
         from_peer(&mut peer, &params, seed as u64, 12);
     }
@@ -270,7 +270,6 @@ fn plain_data_from_the_peer() {
 #[test]
 fn rings_to_the_peer() {
     let Some(mut peer) = Peer::new() else { return };
-    let _watch = support::rig::watch("rings to the peer");
     for (seed, params) in ring_streams().enumerate() {
         to_peer(&mut peer, &params, seed as u64, 12);
     }
@@ -279,7 +278,6 @@ fn rings_to_the_peer() {
 #[test]
 fn rings_from_the_peer() {
     let Some(mut peer) = Peer::new() else { return };
-    let _watch = support::rig::watch("rings from the peer");
     for (seed, params) in ring_streams().enumerate() {
         from_peer(&mut peer, &params, seed as u64, 12);
     }

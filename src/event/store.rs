@@ -187,10 +187,11 @@ impl Store {
     }
 
     fn add_segment(&mut self, segment: Segment) {
-        if let Some(back) = self.waiting.back()
-            && back.first == back.end
+        // Nothing waits in the last one. While it is in flight, it is kept when that has landed.
+        if self.waiting.back().is_some_and(|back| back.first == back.end)
+            && let Some(back) = self.waiting.pop_back()
         {
-            self.waiting.pop_back();
+            self.recycle(back);
         }
         self.waiting.push_back(Piece::at(Arc::new(segment), 0));
         self.used = 0;

@@ -15,7 +15,7 @@ import hashlib, json, mmap, os, random, signal, string, struct, sys, tempfile
 import blosc, numpy as np, zmq
 
 # Whoever started this may be gone.
-signal.alarm(120)
+signal.alarm(300)
 context = zmq.Context()
 kept = []
 
