@@ -39,4 +39,5 @@ pub mod runtime;
 pub mod signal;
 #[cfg(not(loom))]
 pub mod spead;
+#[cfg(not(loom))]
 pub mod sys;
