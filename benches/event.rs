@@ -3,6 +3,8 @@
 //! `cargo bench --bench event` prints a table, with `-- --json` a JSON list. Each number is the median of runs that alternate between us
 //! and the peer. Files are made in `/dev/shm`, or where `AQ_BENCH_FOLDER` says, and deleted.
 
+mod support;
+
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
 use std::io::{IoSlice, Write};
@@ -12,66 +14,23 @@ use std::time::{Duration, Instant};
 use aqueduct::event::sink::{self, FileConfig};
 use aqueduct::event::{Config, EventBuffer, FlushedBuffer, Kind};
 use aqueduct::ring::Wait;
+use support::{Line, compare};
 
-/// Measurements of each side, after one to warm up.
-const RUNS: usize = 5;
 /// Bytes of packets in a run.
 const BYTES: usize = 256 << 20;
 /// Packets between flushes.
 const FLUSH_SIZE: u64 = 32_768;
 
-/// One line of the result.
-struct Line {
-    name: String,
-    ours: f64,
-    peer: f64,
-    /// Above 1: better for us.
-    ratio: f64,
-    unit: &'static str,
-}
-
 fn main() {
-    let json = std::env::args().any(|argument| argument == "--json");
     let mut lines = Vec::new();
-    let mut add = |name: String, (ours, peer): (f64, f64), unit| {
-        lines.push(Line { name, ours, peer, ratio: ours / peer, unit });
-    };
     for size in [64, 1024] {
-        add(
-            format!("event/record/raw/{size}"),
-            compare(|| record(size, false), || plain_copy_and_write(size)),
-            "packets/s",
-        );
-        add(
-            format!("event/record/framed/{size}"),
-            compare(|| record(size, true), || record(size, false)),
-            "packets/s",
-        );
-        add(format!("event/flush/raw/{size}"), compare(|| flush(size, false), plain_write), "GB/s");
-        add(
-            format!("event/flush/framed/{size}"),
-            compare(|| flush(size, true), || flush(size, false)),
-            "GB/s",
-        );
+        let mut add = |name, both, unit| lines.push(Line::rate(format!("event/{name}/{size}"), both, unit));
+        add("record/raw", compare(|| record(size, false), || plain_copy_and_write(size)), "packets/s");
+        add("record/framed", compare(|| record(size, true), || record(size, false)), "packets/s");
+        add("flush/raw", compare(|| flush(size, false), plain_write), "GB/s");
+        add("flush/framed", compare(|| flush(size, true), || flush(size, false)), "GB/s");
     }
-    if json { print_json(&lines) } else { print_table(&lines) }
-}
-
-/// Medians of alternating runs.
-fn compare(ours: impl Fn() -> f64, peer: impl Fn() -> f64) -> (f64, f64) {
-    ours();
-    peer();
-    let (mut of_ours, mut of_peer) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        of_ours.push(ours());
-        of_peer.push(peer());
-    }
-    (median(of_ours), median(of_peer))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    support::print(&lines);
 }
 
 /// A name for a file of one run; the file is deleted at its end.
@@ -174,23 +133,4 @@ fn plain_write() -> f64 {
         }
     }
     BYTES as f64 / 1e9 / start.elapsed().as_secs_f64()
-}
-
-fn print_table(lines: &[Line]) {
-    println!("{:28} {:>14} {:>14} {:>7}", "", "ours", "peer", "ratio");
-    for line in lines {
-        println!("{:28} {:14.3} {:14.3} {:7.2}  {}", line.name, line.ours, line.peer, line.ratio, line.unit);
-    }
-}
-
-fn print_json(lines: &[Line]) {
-    let lines: Vec<String> = lines
-        .iter()
-        .map(|Line { name, ours, peer, ratio, unit }| {
-            format!(
-                r#"{{"name": "{name}", "ours": {ours}, "peer": {peer}, "ratio": {ratio}, "unit": "{unit}", "runs": {RUNS}}}"#
-            )
-        })
-        .collect();
-    println!("[{}]", lines.join(",\n"));
 }

@@ -3,6 +3,8 @@
 //! `cargo bench --bench ring` prints a table, with `-- --json` a JSON list. Each number is the median of runs that
 //! alternate between us and the peer, so that both meet the same machine.
 
+mod support;
+
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::{Condvar, Mutex};
@@ -11,9 +13,8 @@ use std::time::Instant;
 
 use aqueduct::ring::{Ring, Wait};
 use crossbeam_queue::ArrayQueue;
+use support::{Line, compare};
 
-/// Measurements of each side, after one to warm up.
-const RUNS: usize = 5;
 /// Put-and-get pairs in an uncontended run.
 const PAIRS: u64 = 5_000_000;
 /// Items in a hand-over run of ours and of the peer's.
@@ -22,56 +23,16 @@ const PEER_ITEMS: u64 = 400_000;
 /// The peer's capacity.
 const PEER_CAPACITY: usize = 16;
 
-/// One line of the result.
-struct Line {
-    name: &'static str,
-    ours: f64,
-    peer: f64,
-    /// Above 1: better for us.
-    ratio: f64,
-    unit: &'static str,
-}
-
 fn main() {
-    let json = std::env::args().any(|argument| argument == "--json");
-    let uncontended = compare(uncontended_ring, uncontended_array_queue);
-    let handoff_16 = compare(|| handoff_ring(16), handoff_locked);
-    let handoff_128 = compare(|| handoff_ring(128), handoff_locked);
-    let rate =
-        |name, (ours, peer): (f64, f64)| Line { name, ours, peer, ratio: ours / peer, unit: "items/s" };
-    let lines = [
-        Line {
-            name: "ring/uncontended/arrayqueue",
-            ours: uncontended.0,
-            peer: uncontended.1,
-            ratio: uncontended.1 / uncontended.0,
-            unit: "ns/pair",
-        },
-        rate("ring/handoff/16", handoff_16),
-        rate("ring/handoff/128", handoff_128),
-    ];
-    if json {
-        print_json(&lines);
-    } else {
-        print_table(&lines);
-    }
-}
-
-/// Medians of alternating runs.
-fn compare(ours: impl Fn() -> f64, peer: impl Fn() -> f64) -> (f64, f64) {
-    ours();
-    peer();
-    let (mut of_ours, mut of_peer) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        of_ours.push(ours());
-        of_peer.push(peer());
-    }
-    (median(of_ours), median(of_peer))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    support::print(&[
+        Line::cost(
+            "ring/uncontended/arrayqueue",
+            compare(uncontended_ring, uncontended_array_queue),
+            "ns/pair",
+        ),
+        Line::rate("ring/handoff/16", compare(|| handoff_ring(16), handoff_locked), "items/s"),
+        Line::rate("ring/handoff/128", compare(|| handoff_ring(128), handoff_locked), "items/s"),
+    ]);
 }
 
 /// Nanoseconds for a put and a get in one thread.
@@ -159,24 +120,4 @@ impl Locked {
         self.space.notify_one();
         item
     }
-}
-
-fn print_table(lines: &[Line]) {
-    println!("{:<30} {:>14} {:>14} {:>8}  unit (medians of {RUNS})", "name", "ours", "peer", "ratio");
-    for Line { name, ours, peer, ratio, unit } in lines {
-        println!("{name:<30} {ours:>14.1} {peer:>14.1} {ratio:>8.2}  {unit}");
-    }
-}
-
-fn print_json(lines: &[Line]) {
-    let lines: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            serde_json::json!({
-                "name": line.name, "ours": line.ours, "peer": line.peer,
-                "ratio": line.ratio, "unit": line.unit, "runs": RUNS,
-            })
-        })
-        .collect();
-    println!("{}", serde_json::Value::from(lines));
 }

@@ -4,6 +4,8 @@
 //! `cargo bench --bench signal` prints a table, with `-- --json` a JSON list, with `-- NAME` only what has that in its name. Each number is the median of runs that alternate between us and the peer.
 //! The reading process is this program once more. Wants two processors that nobody else uses.
 
+mod support;
+
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
@@ -22,28 +24,16 @@ use aqueduct::signal::transport::{NoChunk, Publisher, Subscriber};
 use aqueduct::sys::futex;
 use aqueduct::sys::memfd::{MemFd, Shared};
 use bytes::Bytes;
+use support::{Line, compare, median};
 
-/// Measurements of each side, after one to warm up.
-const RUNS: usize = 5;
 /// Chunks in a measurement of latency.
 const PINGS: usize = 2000;
-
-/// One line of the result.
-struct Line {
-    name: String,
-    ours: f64,
-    peer: f64,
-    /// Above 1: better for us.
-    ratio: f64,
-    unit: &'static str,
-}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--child") {
         return child(&arguments[at + 1..]);
     }
-    let json = arguments.iter().any(|argument| argument == "--json");
     let only: Vec<&String> = arguments[1..].iter().filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|only| name.contains(only.as_str()));
     let mut lines = Vec::new();
@@ -55,8 +45,8 @@ fn main() {
             continue;
         }
         let run = Run { size, slots, count, gap: Gap::None };
-        let (ours, peer) = compare(|| throughput(&run, &shm), || throughput(&run, &bare));
-        lines.push(Line { name, ours, peer, ratio: ours / peer, unit: "chunks/s" });
+        let both = compare(|| throughput(&run, &shm), || throughput(&run, &bare));
+        lines.push(Line::rate(name, both, "chunks/s"));
     }
     for (name, gap) in [("blocking", Gap::Sleep), ("spinning", Gap::Spin)] {
         let name = format!("signal/shm/latency/{name}");
@@ -64,39 +54,19 @@ fn main() {
             continue;
         }
         let run = Run { size: 1 << 10, slots: 64, count: PINGS, gap };
-        let (ours, peer) = compare(|| latency(&run, &shm), || latency(&run, &bare));
-        lines.push(Line { name, ours, peer, ratio: peer / ours, unit: "us" });
+        lines.push(Line::cost(name, compare(|| latency(&run, &shm), || latency(&run, &bare)), "us"));
     }
     for (name, size) in [("1K", 1 << 10), ("64K", 64 << 10)] {
         let name = format!("signal/shm/cost/{name}");
         if wanted(&name) {
-            let (ours, peer) = compare(|| cost_shm(size), || cost_bare(size));
-            lines.push(Line { name, ours, peer, ratio: peer / ours, unit: "ns/chunk" });
+            lines.push(Line::cost(name, compare(|| cost_shm(size), || cost_bare(size)), "ns/chunk"));
         }
     }
     let name = String::from("signal/inproc/64K");
     if wanted(&name) {
-        let (ours, peer) = compare(inproc, channel);
-        lines.push(Line { name, ours, peer, ratio: ours / peer, unit: "chunks/s" });
+        lines.push(Line::rate(name, compare(inproc, channel), "chunks/s"));
     }
-    if json { print_json(&lines) } else { print_table(&lines) }
-}
-
-/// Medians of alternating runs.
-fn compare(ours: impl Fn() -> f64, peer: impl Fn() -> f64) -> (f64, f64) {
-    ours();
-    peer();
-    let (mut of_ours, mut of_peer) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        of_ours.push(ours());
-        of_peer.push(peer());
-    }
-    (median(of_ours), median(of_peer))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    support::print(&lines);
 }
 
 /// What the output does between chunks.
@@ -416,24 +386,4 @@ fn channel() -> f64 {
         }
         CHUNKS as f64 / start.elapsed().as_secs_f64()
     })
-}
-
-fn print_table(lines: &[Line]) {
-    println!("{:<30} {:>14} {:>14} {:>8}  unit (medians of {RUNS})", "name", "ours", "peer", "ratio");
-    for Line { name, ours, peer, ratio, unit } in lines {
-        println!("{name:<30} {ours:>14.1} {peer:>14.1} {ratio:>8.2}  {unit}");
-    }
-}
-
-fn print_json(lines: &[Line]) {
-    let lines: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            serde_json::json!({
-                "name": line.name, "ours": line.ours, "peer": line.peer,
-                "ratio": line.ratio, "unit": line.unit, "runs": RUNS,
-            })
-        })
-        .collect();
-    println!("{}", serde_json::Value::from(lines));
 }

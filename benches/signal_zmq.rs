@@ -8,6 +8,8 @@
 //! The rounds of all alternate; shown are the medians, and their ratio. Raw libzmq sends from and receives into messages of its own: `copy` makes each from the
 //! program's memory by memcpy, as zmq_send does and as pyacq's default; `shared` refers to it, as ours does.
 
+mod support;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,7 @@ use aqueduct::signal::wire;
 use aqueduct::spead::dtype::Dtype;
 use aqueduct::sys::zmq::{Context, Kind, Message, Setting, Socket};
 use bytes::Bytes;
+use support::median;
 
 const QUEUE: u32 = 64;
 
@@ -102,11 +105,6 @@ fn raw(size: usize, count: usize, shared: bool) -> f64 {
     });
     sender.join().unwrap();
     speed
-}
-
-fn median(mut speeds: Vec<f64>) -> f64 {
-    speeds.sort_by(f64::total_cmp);
-    speeds[speeds.len() / 2]
 }
 
 fn main() {
