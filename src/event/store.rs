@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::batch::{Batch, Lost};
-use super::segment::{Amount, CANCELLED, Entry, Piece, Segment};
+use super::segment::{Amount, CANCELLED, Entry, Piece, SEGMENT_SIZE, Segment};
 
 /// Unused segments that are kept.
 const MOST_SPARE: usize = 16;
@@ -142,9 +142,16 @@ impl Store {
                 self.in_waiting.add(size);
                 return Some(slot);
             }
-            let spare = self.spare.pop()?;
-            self.add_segment(spare);
+            if !self.add_spare(size) {
+                return None;
+            }
         }
+    }
+
+    /// Has the next packets go to memory that was used before, if there is any, and room in it for `size` bytes.
+    fn add_spare(&mut self, size: usize) -> bool {
+        let spare = if size <= SEGMENT_SIZE { self.spare.pop() } else { None };
+        spare.map(|spare| self.add_segment(spare)).is_some()
     }
 
     /// Puts a packet, whose parts are `parts`, `size` bytes in all; false if there must be a new segment first.
@@ -170,9 +177,8 @@ impl Store {
                 self.in_waiting.add(size);
                 return true;
             }
-            match self.spare.pop() {
-                Some(spare) => self.add_segment(spare),
-                None => return false,
+            if !self.add_spare(size) {
+                return false;
             }
         }
     }
