@@ -25,8 +25,12 @@ fn main() {
     let mut lines = Vec::new();
     for size in [64, 1024] {
         let mut add = |name, both, unit| lines.push(Line::rate(format!("event/{name}/{size}"), both, unit));
-        add("record/raw", compare(|| record(size, false), || plain_copy_and_write(size)), "packets/s");
-        add("record/framed", compare(|| record(size, true), || record(size, false)), "packets/s");
+        add("record/raw", compare(|| record(size, false, true), || plain_copy_and_write(size)), "packets/s");
+        // Without noting when each packet came, which takes longer than all the rest of a put.
+        let untimed = compare(|| record(size, false, false), || plain_copy_and_write(size));
+        add("record/untimed", untimed, "packets/s");
+        add("record/many", compare(|| record_many(size), || plain_copy_and_write(size)), "packets/s");
+        add("record/framed", compare(|| record(size, true, true), || record(size, false, true)), "packets/s");
         add("flush/raw", compare(|| flush(size, false), plain_write), "GB/s");
         add("flush/framed", compare(|| flush(size, true), || flush(size, false)), "GB/s");
     }
@@ -55,10 +59,11 @@ impl Drop for Target {
     }
 }
 
-fn buffer(target: &Target, framed: bool) -> EventBuffer {
+fn buffer(target: &Target, framed: bool, timestamps: bool) -> EventBuffer {
     let buffer = EventBuffer::new(Config {
         kind: Kind::Fifo,
         flush_size: FLUSH_SIZE,
+        timestamps,
         flush_timeout: Some(Duration::from_secs(1)),
         ..Config::default()
     });
@@ -69,9 +74,9 @@ fn buffer(target: &Target, framed: bool) -> EventBuffer {
 }
 
 /// Packets per second that one thread puts while another writes them; until all are in the file.
-fn record(size: usize, framed: bool) -> f64 {
+fn record(size: usize, framed: bool, timestamps: bool) -> f64 {
     let target = Target::new();
-    let buffer = FlushedBuffer::new(buffer(&target, framed));
+    let buffer = FlushedBuffer::new(buffer(&target, framed, timestamps));
     let packet = vec![7; size];
     let count = BYTES / size;
     buffer.start().unwrap();
@@ -81,6 +86,23 @@ fn record(size: usize, framed: bool) -> f64 {
     }
     let flushed = buffer.stop_flusher().unwrap();
     assert!(flushed.is_some() && buffer.stats().flushed.packets == count as u64);
+    count as f64 / start.elapsed().as_secs_f64()
+}
+
+/// The same by an instrument that gives its packets 64 at a time.
+fn record_many(size: usize) -> f64 {
+    let target = Target::new();
+    let buffer = FlushedBuffer::new(buffer(&target, false, true));
+    let packets = vec![7; 64 * size];
+    let count = BYTES / size;
+    buffer.start().unwrap();
+    let start = Instant::now();
+    for _ in 0..count / 64 {
+        let put = buffer.put_many(black_box(&packets), size, Wait::Forever).unwrap();
+        assert_eq!(put, 64);
+    }
+    buffer.stop_flusher().unwrap();
+    assert_eq!(buffer.stats().flushed.packets, count as u64);
     count as f64 / start.elapsed().as_secs_f64()
 }
 
@@ -106,7 +128,7 @@ fn plain_copy_and_write(size: usize) -> f64 {
 /// Gigabytes of packets per second in one flush of a full buffer.
 fn flush(size: usize, framed: bool) -> f64 {
     let target = Target::new();
-    let buffer = buffer(&target, framed);
+    let buffer = buffer(&target, framed, true);
     let packets = vec![7; size * 1024];
     for _ in 0..BYTES / packets.len() {
         buffer.put_many(&packets, size, Wait::No).unwrap();

@@ -4,7 +4,8 @@
     benches/peer/event.py [--rounds N] [--packets N] [--ours FILE] [--target DIR]
 
 Measures the peer in half of the rounds, then `cargo bench --bench event -- --json` (or takes what that has printed into FILE), then the peer again.
-Merges all of it into target/bench/results.json: `event/record/seed/64` is the number of `event/record/raw/64` beside the median of the peer's.
+Merges all of it into target/bench/results.json: `event/record/seed/64` is the number of `event/record/untimed/64` (the peer does not note when
+packets came either) beside the median of the peer's.
 """
 import argparse, json, os, statistics, subprocess, sys
 
@@ -16,7 +17,7 @@ import results
 GOAL = 20
 # As in benches/event.rs.
 FLUSH_SIZE = 32768
-OURS = "event/record/raw/64"
+OURS = "event/record/untimed/64"
 
 
 def output(command, **kw):
