@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -17,6 +17,7 @@ use super::store::{Slot, Store};
 use super::way_out::WayOut;
 use crate::error::{Error, Result};
 use crate::ring::{Overflow, Wait};
+use crate::sys::clock;
 use crate::sys::eventfd::EventFd;
 
 /// From this size on, a packet is copied without the lock.
@@ -450,11 +451,7 @@ impl EventBuffer {
     }
 
     fn time(&self) -> u64 {
-        if !self.config.timestamps {
-            return 0;
-        }
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+        if self.config.timestamps { clock::now() } else { 0 }
     }
 
     /// Packets have been added: tells those who wait for them.

@@ -3,11 +3,10 @@
 //! A packet comes whole ([`PacketSink::packet`]), or its payload is read straight into its place: [`PacketSink::open`]
 //! with its header, [`PacketSink::room`] before every read, [`PacketSink::close`] when all of it is there.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use super::copy::Room;
 use super::stats::Stat;
 use crate::spead::{Header, Malformed, Packet};
+use crate::sys::clock;
 
 /// What became of a packet that a reader offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +61,7 @@ pub struct Arrival {
 impl Arrival {
     /// The present time, by the system's clock.
     pub(super) fn now() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { nanoseconds: u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX), hardware: false }
+        Self { nanoseconds: clock::now(), hardware: false }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Linux only, for now. What varies between kernels is probed at run time and degrades with a word in the log.
 
 pub mod affinity;
+pub mod clock;
 pub mod epoll;
 pub mod eventfd;
 pub mod file;

@@ -1,7 +1,6 @@
 //! What packets look like in a file.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Progress;
 use crate::error::Result;
@@ -10,6 +9,7 @@ use crate::event::frame::{self, EndMark, FileHeader, LossMark};
 use crate::event::gather::Gather;
 use crate::event::layout::PacketLayout;
 use crate::log::Limited;
+use crate::sys::clock;
 
 /// Longer packets are written from where they are, shorter ones from where they were copied to: a stretch of its own costs the kernel about as much
 /// as the copying of so many bytes.
@@ -52,14 +52,10 @@ pub(super) struct Framed {
     pub(super) layout: String,
 }
 
-fn now() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl Format for Framed {
     fn header(&self, number: u64, user: &[u8]) -> Result<Vec<u8>> {
-        FileHeader { number, created: now(), layout: self.layout.clone(), user: user.to_vec() }.encode()
+        FileHeader { number, created: clock::now(), layout: self.layout.clone(), user: user.to_vec() }
+            .encode()
     }
 
     #[inline]
@@ -81,7 +77,7 @@ impl Format for Framed {
 
     fn end(&self, start: &Progress, end: &Progress) -> Vec<u8> {
         let (packets, lost) = (end.packets - start.packets, end.lost.packets - start.lost.packets);
-        EndMark { packets, lost, time: now() }.encode().to_vec()
+        EndMark { packets, lost, time: clock::now() }.encode().to_vec()
     }
 }
 
