@@ -36,7 +36,7 @@ fn short(word: u32, time: u64, payload: &[u8]) -> u32 {
 mod tests {
     #[test]
     fn of_all_lengths_and_places() {
-        let bytes: Vec<u8> = (0..700u32).map(|i| (i * i >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..700u32).map(|i| ((i * i) >> 3) as u8).collect();
         for length in 0..600 {
             let place = length % 19;
             let payload = &bytes[place..place + length];
