@@ -31,8 +31,10 @@ bench: deps ## measure against spead2 and others; about 5 minutes, on a machine 
 	$(CARGO) build --release
 	$(CARGO) bench --bench ring -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
 	$(CARGO) bench --bench signal -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
+	$(CARGO) bench --bench signal_zmq -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
 	python3 benches/peer/run.py --target "$(CARGO_TARGET_DIR)"
 	python3 benches/peer/event.py --target "$(CARGO_TARGET_DIR)"
+	python3 benches/peer/signal_lsl.py --target "$(CARGO_TARGET_DIR)"
 	@benches/results.py "$(CARGO_TARGET_DIR)/bench/results.json"
 
 header: deps ## write include/aqueduct/aqueduct.h anew from src/ffi

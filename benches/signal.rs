@@ -24,7 +24,7 @@ use aqueduct::signal::transport::{NoChunk, Publisher, Subscriber};
 use aqueduct::sys::futex;
 use aqueduct::sys::memfd::{MemFd, Shared};
 use bytes::Bytes;
-use support::{Line, compare, median};
+use support::{Line, compare, is_wanted, median};
 
 /// Chunks in a measurement of latency.
 const PINGS: usize = 2000;
@@ -34,14 +34,12 @@ fn main() {
     if let Some(at) = arguments.iter().position(|argument| argument == "--child") {
         return child(&arguments[at + 1..]);
     }
-    let only: Vec<&String> = arguments[1..].iter().filter(|argument| !argument.starts_with("--")).collect();
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| name.contains(only.as_str()));
     let mut lines = Vec::new();
     for (name, size, slots, count) in
         [("1K", 1 << 10, 1024, 1_000_000), ("64K", 64 << 10, 16, 40_000), ("1M", 1 << 20, 8, 3_000)]
     {
         let name = format!("signal/shm/{name}");
-        if !wanted(&name) {
+        if !is_wanted(&name) {
             continue;
         }
         let run = Run { size, slots, count, gap: Gap::None };
@@ -50,7 +48,7 @@ fn main() {
     }
     for (name, gap) in [("blocking", Gap::Sleep), ("spinning", Gap::Spin)] {
         let name = format!("signal/shm/latency/{name}");
-        if !wanted(&name) {
+        if !is_wanted(&name) {
             continue;
         }
         let run = Run { size: 1 << 10, slots: 64, count: PINGS, gap };
@@ -58,12 +56,12 @@ fn main() {
     }
     for (name, size) in [("1K", 1 << 10), ("64K", 64 << 10)] {
         let name = format!("signal/shm/cost/{name}");
-        if wanted(&name) {
+        if is_wanted(&name) {
             lines.push(Line::cost(name, compare(|| cost_shm(size), || cost_bare(size)), "ns/chunk"));
         }
     }
     let name = String::from("signal/inproc/64K");
-    if wanted(&name) {
+    if is_wanted(&name) {
         lines.push(Line::rate(name, compare(inproc, channel), "chunks/s"));
     }
     support::print(&lines);

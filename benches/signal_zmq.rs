@@ -1,11 +1,8 @@
 //! Signal streams over ZeroMQ beside raw libzmq of the same pattern, in one run: two parts a message, TCP on loopback, a publisher's thread and a
-//! subscriber's, nothing dropped.
+//! subscriber's, nothing dropped; and ours within the process beside libzmq's `inproc`.
 //!
-//! ```sh
-//! cargo bench --bench signal_zmq            # MiB of a measurement, rounds: AQ_BENCH_MIB (1024), AQ_BENCH_ROUNDS (5)
-//! ```
-//!
-//! The rounds of all alternate; shown are the medians, and their ratio. Raw libzmq sends from and receives into messages of its own: `copy` makes each from the
+//! `cargo bench --bench signal_zmq` prints a table, with `-- --json` a JSON list, with `-- WORD` only the lines that have it in their name. `AQ_BENCH_MIB`: MiB of
+//! a measurement (512). Raw libzmq sends from and receives into messages of its own: `copy` makes each from the
 //! program's memory by memcpy, as zmq_send does and as pyacq's default; `shared` refers to it, as ours does.
 
 mod support;
@@ -17,13 +14,14 @@ use aqueduct::ring::{Overflow, Wait};
 use aqueduct::signal::array::Layout;
 use aqueduct::signal::chunk::Chunk;
 use aqueduct::signal::params::Params;
+use aqueduct::signal::transport::inproc::InprocPublisher;
 use aqueduct::signal::transport::zmq::{PublisherConfig, SubscriberConfig, ZmqPublisher, ZmqSubscriber};
 use aqueduct::signal::transport::{Publisher, Subscriber};
 use aqueduct::signal::wire;
 use aqueduct::spead::dtype::Dtype;
 use aqueduct::sys::zmq::{Context, Kind, Message, Setting, Socket};
 use bytes::Bytes;
-use support::median;
+use support::{Line, compare, is_wanted};
 
 const QUEUE: u32 = 64;
 
@@ -58,9 +56,10 @@ fn ours(size: usize, count: usize) -> f64 {
         thread::yield_now();
     }
     let sender = thread::spawn(move || {
-        let data = Bytes::from(vec![1; size]);
-        for i in 0..count {
-            publisher.publish(&chunk(size, i, &data), Wait::Forever).unwrap();
+        let mut chunk = chunk(size, 0, &Bytes::from(vec![1; size]));
+        for _ in 0..count {
+            publisher.publish(&chunk, Wait::Forever).unwrap();
+            chunk.index += chunk.frames() as u64;
         }
     });
     let speed = measure(size, count, || {
@@ -71,15 +70,42 @@ fn ours(size: usize, count: usize) -> f64 {
     speed
 }
 
-fn raw(size: usize, count: usize, shared: bool) -> f64 {
+/// Ours within the process, without ZeroMQ.
+fn inproc(size: usize, count: usize) -> f64 {
+    let mut publisher = InprocPublisher::new(QUEUE as usize, Overflow::Block).unwrap();
+    let mut subscriber = publisher.subscribe().unwrap();
+    let sender = thread::spawn(move || {
+        let mut chunk = chunk(size, 0, &Bytes::from(vec![1; size]));
+        for _ in 0..count {
+            publisher.publish(&chunk, Wait::Forever).unwrap();
+            chunk.index += chunk.frames() as u64;
+        }
+    });
+    let speed = measure(size, count, || {
+        let chunk = subscriber.receive(Wait::Forever).unwrap();
+        assert_eq!(chunk.data.len(), size);
+    });
+    sender.join().unwrap();
+    speed
+}
+
+/// How raw libzmq sends.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Tcp,
+    Inproc,
+}
+
+fn raw(way: Way, size: usize, count: usize, shared: bool) -> f64 {
     let context = Context::new().unwrap();
     let publisher = Socket::new(&context, Kind::Xpub).unwrap();
     publisher.set(Setting::SendHighWater, QUEUE as i32).unwrap();
     publisher.set(Setting::NoDrop, 1).unwrap();
     publisher.set_linger(Duration::from_secs(10)).unwrap();
-    publisher.bind("tcp://127.0.0.1:*").unwrap();
-    // A context of its own, as ours has.
-    let subscriber = Socket::new(&Context::new().unwrap(), Kind::Sub).unwrap();
+    publisher.bind(if way == Way::Tcp { "tcp://127.0.0.1:*" } else { "inproc://bench" }).unwrap();
+    // Over TCP a context of its own, as ours has.
+    let own = Context::new().unwrap();
+    let subscriber = Socket::new(if way == Way::Tcp { &own } else { &context }, Kind::Sub).unwrap();
     subscriber.set(Setting::ReceiveHighWater, QUEUE as i32).unwrap();
     subscriber.subscribe(b"").unwrap();
     subscriber.connect(&publisher.address().unwrap()).unwrap();
@@ -108,25 +134,23 @@ fn raw(size: usize, count: usize, shared: bool) -> f64 {
 }
 
 fn main() {
-    let (mib, rounds) = (number("AQ_BENCH_MIB", 1024), number("AQ_BENCH_ROUNDS", 5));
-    println!(
-        "{:>8} {:>12} {:>12} {:>12} {:>12} {:>12}",
-        "bytes", "ours", "raw shared", "raw copy", "to shared", "to copy"
-    );
-    for size in [1 << 10, 64 << 10, 1 << 20] {
+    let mib = number("AQ_BENCH_MIB", 512);
+    let mut lines = Vec::new();
+    for (length, size) in [("1K", 1 << 10), ("64K", 64 << 10), ("1M", 1 << 20)] {
         // Small messages are slow; no more than so many.
         let count = ((mib << 20) / size).min(200_000);
-        let mut speeds = [const { Vec::new() }; 3];
-        for _ in 0..rounds {
-            speeds[0].push(ours(size, count));
-            speeds[1].push(raw(size, count, true));
-            speeds[2].push(raw(size, count, false));
+        for (how, shared) in [("shared", true), ("copy", false)] {
+            let name = format!("signal/zmq/{how}/{length}");
+            if is_wanted(&name) {
+                let both = compare(|| ours(size, count), || raw(Way::Tcp, size, count, shared));
+                lines.push(Line::rate(name, both, "GB/s"));
+            }
+            let name = format!("signal/inproc/zmq/{how}/{length}");
+            if size == 64 << 10 && is_wanted(&name) {
+                let both = compare(|| inproc(size, 4 * count), || raw(Way::Inproc, size, count, shared));
+                lines.push(Line::rate(name, both, "GB/s"));
+            }
         }
-        let [ours, shared, copy] = speeds.map(median);
-        println!(
-            "{size:>8} {ours:>7.3} GB/s {shared:>7.3} GB/s {copy:>7.3} GB/s {:>11.3}x {:>11.3}x",
-            ours / shared,
-            ours / copy
-        );
     }
+    support::print(&lines);
 }

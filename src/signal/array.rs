@@ -5,10 +5,15 @@
 
 use std::ops::Range;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::error::{Error, Result};
 
 /// Axes of an array at the most; numpy has the same limit.
 pub const MAX_AXES: usize = 64;
+
+/// One number for each axis. Most arrays have few axes, and each chunk has a layout: these lie in it.
+type Axes<T> = SmallVec<[T; 4]>;
 
 /// Where the elements of an array are, from the first byte of a block of memory on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +23,9 @@ pub struct Layout {
     /// Where element (0, 0, ...) is.
     offset: usize,
     /// Elements along each axis.
-    shape: Vec<usize>,
+    shape: Axes<usize>,
     /// Bytes from one element to the next along each axis; may be negative.
-    strides: Vec<isize>,
+    strides: Axes<isize>,
     /// The bytes that elements occupy; empty if there are none.
     extent: Range<usize>,
 }
@@ -42,7 +47,7 @@ impl Layout {
             let reason = "no memory holds an array of these items, offset, shape and strides";
             Error::invalid(format!("{reason}: {item}, {offset}, {shape:?}, {strides:?}"))
         })?;
-        Ok(Self { item, offset, shape: shape.to_vec(), strides: strides.to_vec(), extent })
+        Ok(Self { item, offset, shape: shape.into(), strides: strides.into(), extent })
     }
 
     /// In C order: the last axis varies first, nothing lies between elements.
@@ -153,8 +158,8 @@ impl Layout {
     }
 
     /// The axes, those with the longest steps first. Of those that are equal, the earlier ones.
-    fn by_step(&self) -> Vec<usize> {
-        let mut axes: Vec<usize> = (0..self.shape.len()).collect();
+    fn by_step(&self) -> Axes<usize> {
+        let mut axes: Axes<usize> = (0..self.shape.len()).collect();
         axes.sort_by_key(|&axis| std::cmp::Reverse(self.strides[axis].unsigned_abs()));
         axes
     }
@@ -189,7 +194,7 @@ impl Layout {
 
     /// A dense layout of the same elements, from byte 0 on, in the same order of axes; those of negative steps forward.
     pub fn packed(&self) -> Self {
-        let mut strides = vec![0isize; self.shape.len()];
+        let mut strides: Axes<isize> = smallvec![0; self.shape.len()];
         let mut step = self.item;
         for axis in self.by_step().into_iter().rev() {
             strides[axis] = step as isize;

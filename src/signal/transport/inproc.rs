@@ -197,30 +197,28 @@ impl InprocPublisher {
     /// Waits for those that are full.
     fn publish_to_all(&mut self, chunk: &Chunk, wait: Wait) -> Published {
         let (index, frames) = (chunk.index, chunk.frames());
-        let mut done = match self.unfinished.take() {
-            Some(before) if (before.index, before.frames) == (index, frames) => before.done,
-            _ => Vec::new(),
-        };
+        let before = self.unfinished.take().filter(|before| (before.index, before.frames) == (index, frames));
         let mut published = Published::default();
         let mut full: Vec<(&Arc<Input>, Chunk)> = Vec::new();
         // Those that have space first: one that is slow does not keep the others from it.
         for input in &self.inputs {
-            if done.contains(&input.id) {
+            if before.as_ref().is_some_and(|before| before.done.contains(&input.id)) {
                 published.inputs += 1;
                 continue;
             }
             match input.put(chunk.clone(), Wait::No) {
-                Ok(got) => {
-                    published.inputs += u64::from(got);
-                    done.push(input.id);
-                }
+                Ok(got) => published.inputs += u64::from(got),
                 Err(refused) => full.push((input, refused.into_inner())),
             }
+        }
+        if full.is_empty() {
+            return published;
         }
         let deadline = match wait {
             Wait::For(duration) => Instant::now().checked_add(duration),
             _ => None,
         };
+        let mut without = Vec::new();
         for (input, chunk) in full {
             let wait = match deadline {
                 Some(end) => Wait::For(end.saturating_duration_since(Instant::now())),
@@ -228,14 +226,13 @@ impl InprocPublisher {
                 None => Wait::Forever,
             };
             match input.put(chunk, wait) {
-                Ok(got) => {
-                    published.inputs += u64::from(got);
-                    done.push(input.id);
-                }
-                Err(_) => published.timed_out = true,
+                Ok(got) => published.inputs += u64::from(got),
+                Err(_) => without.push(input.id),
             }
         }
-        if published.timed_out {
+        if !without.is_empty() {
+            published.timed_out = true;
+            let done = self.inputs.iter().map(|input| input.id).filter(|id| !without.contains(id)).collect();
             self.unfinished = Some(Unfinished { index, frames, done });
         }
         published
