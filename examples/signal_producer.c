@@ -9,7 +9,7 @@
  *
  *   protocol     tcp        tcp, ipc or shm
  *   interface    127.0.0.1  the address to listen at, of tcp
- *   compression  none       none, blosclz or lz4, of tcp and ipc
+ *   compression  none       none, blosclz, lz4 or zstd, of tcp and ipc
  *   channels     4
  *   rate         1000       frames per second
  *   chunk        50         frames of a chunk
@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 {
     static const char *const protocols[] = {"tcp", "ipc", "shm", NULL};
     static const int32_t protocol_of[] = {AQ_PROTOCOL_TCP, AQ_PROTOCOL_IPC, AQ_PROTOCOL_SHM};
-    static const char *const compressions[] = {"none", "blosclz", "lz4", NULL};
+    static const char *const compressions[] = {"none", "blosclz", "lz4", "zstd", NULL};
     const int64_t channels = number(argc, argv, "channels", "4", 1, 4096);
     const int64_t rate = number(argc, argv, "rate", "1000", 1, 100000000);
     const int64_t chunk = number(argc, argv, "chunk", "50", 1, 1 << 20);

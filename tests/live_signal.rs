@@ -148,7 +148,7 @@ fn dtypes() -> Vec<Json> {
 }
 
 const SHAPES: [&[i64]; 5] = [&[-1], &[-1, 1], &[-1, 3], &[-1, 4, 3], &[-1, 2, 1, 3]];
-const COMPRESSIONS: [&str; 3] = ["", "blosc-blosclz", "blosc-lz4"];
+const COMPRESSIONS: [&str; 4] = ["", "blosc-blosclz", "blosc-lz4", "blosc-zstd"];
 
 /// Params of plain data, all combinations of transport and compression for each type.
 fn plain_streams() -> impl Iterator<Item = Json> {

@@ -75,7 +75,7 @@ fn the_peer_receives_what_a_c_program_sends() {
     let program = Program::new("../examples/signal_producer.c").build(folder.path());
     let mut peer = Peer::new(&python, folder.path());
     for protocol in ["tcp", "ipc"] {
-        for compression in ["none", "blosclz", "lz4"] {
+        for compression in ["none", "blosclz", "lz4", "zstd"] {
             let mut producer = Running(
                 Command::new(&program)
                     .args([format!("protocol={protocol}"), format!("compression={compression}")])

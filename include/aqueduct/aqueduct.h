@@ -4397,6 +4397,8 @@ aq_status aq_event_file_free(aq_event_file *file);
 #define AQ_COMPRESSION_BLOSC_BLOSCLZ 1
 /** Of tcp and ipc: blosc with LZ4. */
 #define AQ_COMPRESSION_BLOSC_LZ4 2
+/** Of tcp and ipc: blosc with Zstandard: smaller, and slower to make; between programs with this library, as pyacq does not know it. */
+#define AQ_COMPRESSION_BLOSC_ZSTD 3
 /** The label "analogsignal". */
 #define AQ_STREAM_ANALOGSIGNAL 0
 /** The label "digitalsignal". */

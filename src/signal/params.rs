@@ -41,6 +41,8 @@ pub enum Compression {
     BloscBloscLz,
     /// Blosc with LZ4.
     BloscLz4,
+    /// Blosc with Zstandard; pyacq does not know it.
+    BloscZstd,
 }
 
 /// Names of the variants, as the params have them.
@@ -65,7 +67,7 @@ macro_rules! names {
 
 names!(Protocol, "protocol", Tcp = "tcp", Ipc = "ipc", Inproc = "inproc", Shm = "shm");
 names!(TransferMode, "transfermode", PlainData = "plaindata", SharedMem = "sharedmem");
-names!(Compression, "compression", None = "", BloscBloscLz = "blosc-blosclz", BloscLz4 = "blosc-lz4");
+names!(Compression, "compression", None = "", BloscBloscLz = "blosc-blosclz", BloscLz4 = "blosc-lz4", BloscZstd = "blosc-zstd");
 
 /// What a stream carries, and where it is to be had.
 #[derive(Debug, Clone, PartialEq)]
