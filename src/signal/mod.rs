@@ -7,6 +7,7 @@
 //! | [`chunker`] | chunks of other lengths |
 //! | [`output`], [`input`] | the two ends of a stream |
 //! | [`params`], [`numpy`] | what both sides know of a stream, as JSON; types of elements |
+//! | [`registry`] | outputs published by name, and looked up by it |
 //! | [`rep`] | a stream's params, asked for by pyacq's relay node |
 //! | [`transport`] | how chunks travel: in the process, in shared memory, by ZeroMQ |
 //! | [`wire`] | a chunk's header on the wire, as pyacq sends it |
@@ -20,6 +21,7 @@ pub mod input;
 pub mod numpy;
 pub mod output;
 pub mod params;
+pub mod registry;
 pub mod rep;
 pub mod transport;
 pub mod wire;
