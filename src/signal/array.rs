@@ -140,6 +140,19 @@ impl Layout {
         true
     }
 
+    /// Whether the last axis varies first, and nothing lies between elements: found without allocating.
+    pub fn is_c_order(&self) -> bool {
+        let mut step = self.item;
+        for (&count, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            if count > 1 && stride != step as isize {
+                return self.is_empty();
+            }
+            // No overflow: these are the bytes of some elements.
+            step *= count.max(1);
+        }
+        true
+    }
+
     /// A dense layout of the same elements, from byte 0 on, in the same order of axes; those of negative steps forward.
     pub fn packed(&self) -> Self {
         let mut strides = vec![0isize; self.shape.len()];
@@ -356,8 +369,10 @@ mod tests {
         assert_eq!((f.strides(), f.is_dense()), (&[4, 16][..], true));
         let reversed = Layout::new(4, 36, &[4, 3], &[-12, 4]).unwrap();
         assert_eq!((reversed.extent(), reversed.is_dense()), (0..48, true));
+        assert!(c.is_c_order() && !f.is_c_order() && !reversed.is_c_order());
         let column = Layout::new(4, 4, &[4], &[12]).unwrap();
         assert_eq!((column.extent(), column.is_dense()), (4..44, false));
+        assert!(!column.is_c_order() && Layout::new(4, 4, &[1], &[12]).unwrap().is_c_order());
         let nothing = Layout::new(4, 0, &[0, 3], &[0, 0]).unwrap();
         assert_eq!((nothing.size(), nothing.extent(), nothing.is_dense()), (0, 0..0, true));
         let scalar = Layout::c_order(8, &[]).unwrap();

@@ -73,8 +73,10 @@ pub struct Window {
     pub data: NonNull<u8>,
     /// Of the frames: the first axis is time.
     pub layout: Layout,
-    /// The index of its first frame.
+    /// The index of its first frame in time.
     pub start: i64,
+    /// The index behind its last.
+    pub stop: i64,
 }
 
 impl History {
@@ -251,7 +253,7 @@ impl History {
         }
         let position = self.position(start);
         let layout = self.layout.rows(position..position + (stop - start) as usize);
-        Ok(Window { data: self.start(), layout, start })
+        Ok(Window { data: self.start(), layout, start, stop })
     }
 
     /// Whether the frames from `start` on were all still there, until this call.

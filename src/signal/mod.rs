@@ -6,6 +6,9 @@
 //! | [`chunk`] | frames that follow each other, shared by reference |
 //! | [`chunker`] | chunks of other lengths |
 //! | [`output`], [`input`] | the two ends of a stream |
+//! | [`open`] | the two ends out of params: which transport carries them |
+//! | [`requirements`] | what a receiver requires of a stream |
+//! | [`shared`] | the two ends with several owners |
 //! | [`params`], [`numpy`] | what both sides know of a stream, as JSON; types of elements |
 //! | [`registry`] | outputs published by name, and looked up by it |
 //! | [`rep`] | a stream's params, asked for by pyacq's relay node |
@@ -16,12 +19,16 @@
 pub mod array;
 pub mod chunk;
 pub mod chunker;
+mod deadline;
 pub mod history;
 pub mod input;
 pub mod numpy;
+pub mod open;
 pub mod output;
 pub mod params;
 pub mod registry;
 pub mod rep;
+pub mod requirements;
+pub mod shared;
 pub mod transport;
 pub mod wire;

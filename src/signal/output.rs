@@ -1,12 +1,21 @@
 //! The output of a stream: frames of an array go to all inputs, in chunks of at least so many frames.
+//!
+//! One thread sends at a time. What others may want to know meanwhile (params, counts, how far the inputs are behind) stands in [`OutputView`], which is
+//! never locked while a call waits. Invariant: of frames that wait for a slow input the output itself holds one chunk at the most, beside those that are
+//! collected for a chunk: it takes no more until that chunk is published.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::array::{self, Layout};
 use super::chunk::Chunk;
 use super::chunker::{Chunker, Length};
+use super::deadline::Deadline;
 use super::params::Params;
-use super::transport::{InputInfo, Published, Publisher};
+use super::transport::{InputInfo, InputList, Published, Publisher};
 use crate::error::{Error, Result};
 use crate::ring::Wait;
 
@@ -15,26 +24,66 @@ use crate::ring::Wait;
 pub struct OutputStats {
     /// Chunks that were published.
     pub chunks: u64,
-    /// Frames that were sent, also those that wait for more to make a chunk.
+    /// Frames that were taken: published, collected for a chunk, waiting for a slow input, or refused.
     pub frames: u64,
     /// Bytes of these.
     pub bytes: u64,
+    /// Frames that were published, at least to one input if there was any.
+    pub published_frames: u64,
+    /// Frames that are collected for a chunk, or wait for a slow input.
+    pub waiting_frames: u64,
+    /// Frames of chunks that could not be published: the transport failed, or cannot carry as many at once.
+    pub failed_frames: u64,
     /// Frames that were dropped for inputs that were too slow, summed over these, where the transport knows that.
     pub dropped_frames: u64,
     /// Frames that were skipped by an index that was ahead.
     pub skipped_frames: u64,
+    /// The index behind the last frame that was taken.
+    pub index: u64,
+}
+
+/// What became of frames that were to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// They are taken. With `timed_out` they, or the chunk that they completed, wait for a slow input: the next call goes on with it.
+    Taken(Published),
+    /// They are not taken, and nothing has changed: what was taken before still waits for a slow input. Send them again.
+    Refused,
+}
+
+/// What can be known of an output while a thread is in a call of it.
+pub struct OutputView {
+    params: Mutex<Arc<Params>>,
+    stats: Mutex<OutputStats>,
+    inputs: Option<Arc<dyn InputList>>,
+}
+
+impl OutputView {
+    /// What an input must know to find it.
+    pub fn params(&self) -> Arc<Params> {
+        self.params.lock().clone()
+    }
+
+    /// What became of frames up to now.
+    pub fn stats(&self) -> OutputStats {
+        *self.stats.lock()
+    }
+
+    /// The inputs; `None` where the transport does not know them.
+    pub fn inputs(&self) -> Option<Vec<InputInfo>> {
+        self.inputs.as_ref().map(|list| list.inputs())
+    }
 }
 
 /// The output of a stream. One thread uses it at a time.
 pub struct Output {
-    params: Params,
+    params: Arc<Params>,
     publisher: Box<dyn Publisher>,
     chunker: Chunker,
-    /// The index behind the last frame that was sent.
-    index: u64,
     /// Chunks that are ready and have not been published: a slow input kept them waiting.
-    waiting: std::collections::VecDeque<Chunk>,
+    waiting: VecDeque<Chunk>,
     stats: OutputStats,
+    view: Arc<OutputView>,
 }
 
 impl Output {
@@ -42,9 +91,15 @@ impl Output {
     pub fn new(mut params: Params, publisher: Box<dyn Publisher>, min_chunk_frames: usize) -> Result<Self> {
         params.check()?;
         publisher.describe(&mut params);
+        let params = Arc::new(params);
+        let view = Arc::new(OutputView {
+            params: Mutex::new(params.clone()),
+            stats: Mutex::default(),
+            inputs: publisher.input_list(),
+        });
         let chunker = Chunker::new(Length::AtLeast(min_chunk_frames));
-        let (index, stats, waiting) = (0, OutputStats::default(), Default::default());
-        Ok(Self { params, publisher, chunker, index, waiting, stats })
+        let (waiting, stats) = (VecDeque::new(), OutputStats::default());
+        Ok(Self { params, publisher, chunker, waiting, stats, view })
     }
 
     /// What an input must know to find it.
@@ -59,18 +114,23 @@ impl Output {
 
     /// The index behind the last frame that was sent.
     pub fn index(&self) -> u64 {
-        self.index
+        self.stats.index
     }
 
-    /// The inputs, where the transport knows them.
-    pub fn inputs(&self) -> Vec<InputInfo> {
-        self.publisher.inputs()
+    /// What others may look at while this is in a call.
+    pub fn view(&self) -> &Arc<OutputView> {
+        &self.view
+    }
+
+    /// How many inputs there are.
+    pub fn input_count(&mut self) -> Result<u64> {
+        self.publisher.input_count()
     }
 
     /// Sends frames, which are copied; the last of them gets index `index - 1`, or comes right behind those sent before.
     ///
     /// # Errors
-    /// `Invalid`: they are not of this stream, or would go back.
+    /// `Invalid`: they are not of this stream, or would go back, or are more than the transport can carry. They are not taken.
     ///
     /// # Safety
     /// From `data` on, the bytes that `layout` tells can be read.
@@ -80,13 +140,17 @@ impl Output {
         layout: &Layout,
         index: Option<u64>,
         wait: Wait,
-    ) -> Result<Published> {
+    ) -> Result<Sent> {
         let index = self.check(layout, index)?;
+        let deadline = Deadline::new(wait);
+        if self.publish(deadline.left())?.timed_out {
+            return Ok(Sent::Refused);
+        }
         let packed = layout.packed();
         let mut copy = vec![0; packed.size()];
         // SAFETY: the caller's promise, and the copy is as large as the packed layout.
         unsafe { array::copy(data, layout, copy.as_mut_ptr(), &packed) };
-        self.take(Chunk { index, layout: packed, data: copy.into() }, wait)
+        self.take(Chunk { index, layout: packed, data: copy.into() }, deadline)
     }
 
     /// Sends frames that need not be copied.
@@ -96,13 +160,17 @@ impl Output {
         layout: Layout,
         index: Option<u64>,
         wait: Wait,
-    ) -> Result<Published> {
+    ) -> Result<Sent> {
         let index = self.check(&layout, index)?;
         if layout.extent().end > data.len() {
             let (end, size) = (layout.extent().end, data.len());
             return Err(Error::invalid(format!("the frames reach to byte {end} of {size}")));
         }
-        self.take(Chunk { index, layout, data }, wait)
+        let deadline = Deadline::new(wait);
+        if self.publish(deadline.left())?.timed_out {
+            return Ok(Sent::Refused);
+        }
+        self.take(Chunk { index, layout, data }, deadline)
     }
 
     /// The index behind the last of these frames.
@@ -123,13 +191,13 @@ impl Output {
                 "a chunk must have {fixed} frames, as shape says (got {frames})"
             )));
         }
-        let least = self.index.checked_add(frames).filter(|&index| index <= i64::MAX as u64);
+        let sent = self.stats.index;
+        let least = sent.checked_add(frames).filter(|&index| index <= i64::MAX as u64);
         let least = least.ok_or_else(|| Error::state("output: the index cannot grow any more"))?;
         match index {
             None => Ok(least),
             Some(index) if index >= least && index <= i64::MAX as u64 => Ok(index),
             Some(index) => {
-                let sent = self.index;
                 let rule =
                     format!("index must be at least {least}, as {sent} frames have been and {frames} come");
                 Err(Error::invalid(format!("{rule} (got {index})")))
@@ -137,23 +205,51 @@ impl Output {
         }
     }
 
-    fn take(&mut self, chunk: Chunk, wait: Wait) -> Result<Published> {
-        self.stats.skipped_frames += chunk.start() - self.index;
+    /// Takes frames; nothing waits to be published.
+    fn take(&mut self, chunk: Chunk, deadline: Deadline) -> Result<Sent> {
+        let before = self.stats;
+        // Older frames are in what may fail now.
+        let mixed = self.chunker.pending() > 0;
+        self.stats.skipped_frames += chunk.start() - before.index;
         self.stats.frames += chunk.frames() as u64;
+        self.stats.waiting_frames += chunk.frames() as u64;
         self.stats.bytes += chunk.layout.size() as u64;
-        self.index = chunk.index;
+        self.stats.index = chunk.index;
         let Self { chunker, waiting, .. } = self;
         if chunk.frames() > 0 {
             chunker.push(chunk, &mut |chunk| waiting.push_back(chunk));
         }
-        self.publish(wait)
+        let published = self.publish(deadline.left());
+        if published.is_err() && !mixed {
+            // Nobody has got it.
+            self.stats = before;
+            self.show();
+        }
+        published.map(Sent::Taken)
     }
 
     /// Publishes what is ready. Also what an earlier call could not publish in its time.
+    ///
+    /// # Errors
+    /// The transport failed, or cannot carry as many frames at once: they are counted as failed, and the stream goes on.
     pub fn publish(&mut self, wait: Wait) -> Result<Published> {
+        let deadline = Deadline::new(wait);
         let mut all = Published::default();
+        // To be seen while this waits.
+        self.show();
         while let Some(chunk) = self.waiting.front() {
-            let published = self.publisher.publish(chunk, wait)?;
+            let frames = chunk.frames() as u64;
+            let published = match self.publisher.publish(chunk, deadline.left()) {
+                Ok(published) => published,
+                Err(error) => {
+                    // It would fail again and again.
+                    self.waiting.pop_front();
+                    self.stats.waiting_frames -= frames;
+                    self.stats.failed_frames += frames;
+                    self.show();
+                    return Err(error);
+                }
+            };
             all.inputs = published.inputs;
             all.dropped_frames += published.dropped_frames;
             self.stats.dropped_frames += published.dropped_frames;
@@ -161,10 +257,17 @@ impl Output {
                 all.timed_out = true;
                 break;
             }
-            self.stats.chunks += 1;
             self.waiting.pop_front();
+            self.stats.chunks += 1;
+            self.stats.waiting_frames -= frames;
+            self.stats.published_frames += frames;
         }
+        self.show();
         Ok(all)
+    }
+
+    fn show(&self) {
+        *self.view.stats.lock() = self.stats;
     }
 
     /// Publishes also frames that waited for more to make a chunk.
@@ -174,11 +277,29 @@ impl Output {
         self.publish(wait)
     }
 
-    /// Begins again at index 0.
-    pub fn reset_index(&mut self) {
-        let Self { chunker, waiting, .. } = self;
-        chunker.flush(&mut |chunk| waiting.push_back(chunk));
-        self.index = 0;
+    /// Begins again at index 0. False, and nothing has changed: frames that were taken could not be published within the time.
+    pub fn reset_index(&mut self, wait: Wait) -> Result<bool> {
+        if self.flush(wait)?.timed_out {
+            return Ok(false);
+        }
+        self.publisher.reset_index();
+        self.stats.index = 0;
+        self.show();
+        Ok(true)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        // What can be published at once is; the rest nobody can wait for any more.
+        match self.flush(Wait::No) {
+            Ok(published) if !published.timed_out => {}
+            Ok(_) => log::warn!(
+                "output: {} frames are lost, which still waited for a slow input at its end",
+                self.stats.waiting_frames
+            ),
+            Err(error) => log::warn!("output: the last frames are lost: {error}"),
+        }
     }
 }
 
@@ -186,14 +307,12 @@ impl Output {
 mod tests {
     use super::*;
     use crate::signal::numpy::parse_dtype;
-    use parking_lot::Mutex;
-    use std::sync::Arc;
-
     /// Remembers what was published; refuses as often as it is told.
     #[derive(Default)]
     struct Shelf {
         chunks: Vec<(u64, Vec<u8>)>,
         refuse: usize,
+        fail: usize,
     }
 
     struct Remember(Arc<Mutex<Shelf>>);
@@ -205,9 +324,17 @@ mod tests {
                 shelf.refuse -= 1;
                 return Ok(Published { timed_out: true, ..Published::default() });
             }
+            if shelf.fail > 0 {
+                shelf.fail -= 1;
+                return Err(Error::invalid("too large"));
+            }
             assert!(chunk.layout.is_dense());
             shelf.chunks.push((chunk.index, chunk.data.to_vec()));
             Ok(Published { inputs: 1, ..Published::default() })
+        }
+
+        fn input_count(&mut self) -> Result<u64> {
+            Ok(1)
         }
 
         fn describe(&self, params: &mut Params) {
@@ -221,7 +348,7 @@ mod tests {
         (Output::new(params, Box::new(Remember(shelf.clone())), min_chunk_frames).unwrap(), shelf)
     }
 
-    fn send(output: &mut Output, data: &[u8], index: Option<u64>) -> Result<Published> {
+    fn send(output: &mut Output, data: &[u8], index: Option<u64>) -> Result<Sent> {
         let layout = Layout::c_order(1, &[data.len() / 2, 2]).unwrap();
         // SAFETY: the data is of that layout.
         unsafe { output.send(data.as_ptr(), &layout, index, Wait::No) }
@@ -247,19 +374,53 @@ mod tests {
         assert!(
             error.message().contains("index must be at least 11") && error.message().contains("(got 10)")
         );
-        output.reset_index();
+        assert!(output.reset_index(Wait::No).unwrap());
+        assert_eq!((output.index(), output.view().stats()), (0, output.stats()));
         send(&mut output, &[3, 3, 3, 3, 3, 3], None).unwrap();
         assert_eq!(shelf.lock().chunks[3..], [(3, vec![3; 6])]);
     }
 
     #[test]
-    fn what_had_no_time_is_published_later() {
+    fn what_had_no_time_is_published_later_and_no_more_is_taken() {
         let (mut output, shelf) = output(0);
-        shelf.lock().refuse = 2;
-        assert!(send(&mut output, &[1, 2], None).unwrap().timed_out);
-        assert!(send(&mut output, &[3, 4], None).unwrap().timed_out);
-        assert!(!output.publish(Wait::No).unwrap().timed_out);
+        shelf.lock().refuse = 3;
+        let Sent::Taken(published) = send(&mut output, &[1, 2], None).unwrap() else { panic!() };
+        assert!(published.timed_out);
+        assert_eq!(send(&mut output, &[3, 4], None).unwrap(), Sent::Refused);
+        assert_eq!((output.stats().frames, output.stats().waiting_frames, output.index()), (1, 1, 1));
+        assert!(!output.reset_index(Wait::No).unwrap());
+        assert_eq!(output.index(), 1);
+        let Sent::Taken(published) = send(&mut output, &[3, 4], None).unwrap() else { panic!() };
+        assert!(!published.timed_out);
         assert_eq!(shelf.lock().chunks, [(1, vec![1, 2]), (2, vec![3, 4])]);
+        assert_eq!((output.stats().published_frames, output.stats().waiting_frames), (2, 0));
+    }
+
+    #[test]
+    fn what_fails_is_not_tried_for_ever() {
+        let (mut first, shelf) = output(0);
+        shelf.lock().fail = 1;
+        assert!(send(&mut first, &[1, 2], None).is_err());
+        // As if it had not been: nobody has got it.
+        assert_eq!(first.stats(), OutputStats::default());
+        send(&mut first, &[1, 2], None).unwrap();
+        assert_eq!(shelf.lock().chunks, [(1, vec![1, 2])]);
+        let (mut second, shelf) = output(2);
+        send(&mut second, &[1, 2], None).unwrap();
+        shelf.lock().fail = 1;
+        assert!(send(&mut second, &[3, 4], None).is_err());
+        send(&mut second, &[5, 6, 7, 8], None).unwrap();
+        assert_eq!(shelf.lock().chunks, [(4, vec![5, 6, 7, 8])]);
+        let stats = second.stats();
+        assert_eq!((stats.frames, stats.failed_frames, stats.published_frames), (4, 2, 2));
+    }
+
+    #[test]
+    fn an_end_publishes_what_was_collected() {
+        let (mut output, shelf) = output(10);
+        send(&mut output, &[1, 2], None).unwrap();
+        drop(output);
+        assert_eq!(shelf.lock().chunks, [(1, vec![1, 2])]);
     }
 
     #[test]
