@@ -144,25 +144,14 @@ mod tests {
     fn a_rising_line() {
         let rising: Vec<u8> = (0..20).collect();
         let expected = "\
-19.0 │⠀⠀⠀⠀⠀⠀⠀⢀⡠⠊
-     │⠀⠀⠀⠀⢀⡠⠔⠁⠀⠀
- 0.0 │⡠⠔⠊⠉⠀⠀⠀⠀⠀⠀
+19.0 │⠀⠀⠀⠀⠀⠀⢀⡠⠔⠊
+     │⠀⠀⠀⢀⠤⠒⠁⠀⠀⠀
+ 0.0 │⡠⠔⠊⠁⠀⠀⠀⠀⠀⠀
      └──────────
       0.0  1.9 s
       0 / mV";
         let lines = lines(&window(&rising, 0), &["0".into()], "mV", (16, 6), false);
-        let found = lines.join("\n");
-        // Where exactly a dot is rounded to is not what this is about: corners, axes and texts are.
-        let edges = |text: &str| {
-            let rows: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
-            (rows[0][..15].iter().collect::<String>().contains("⠀⠀⠀⠀⠀⠀⠀"), rows[3..].to_vec(), rows.len())
-        };
-        assert_eq!(edges(&found), edges(expected), "{found}");
-        assert!(
-            found.starts_with("19.0 │") && lines[2].starts_with(" 0.0 │⡠") || lines[2].starts_with(" 0.0 │⣀"),
-            "{found}"
-        );
-        assert_ne!(lines[0].chars().last(), Some('\u{2800}'), "{found}");
+        assert_eq!(lines.join("\n"), expected);
     }
 
     #[test]
