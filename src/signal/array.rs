@@ -62,6 +62,22 @@ impl Layout {
         Self::new(item, 0, shape, &strides)
     }
 
+    /// With the offset that puts the element of the lowest address at byte 0.
+    pub fn around(item: usize, shape: &[usize], strides: &[isize]) -> Result<Self> {
+        let back = |(&count, &stride): (&usize, &isize)| match stride {
+            ..0 => stride.unsigned_abs().checked_mul(count.saturating_sub(1)),
+            _ => Some(0),
+        };
+        let steps = shape.iter().zip(strides).map(back);
+        let offset = match shape.contains(&0) {
+            true => Some(0),
+            false => steps
+                .fold(Some(0usize), |sum, step| sum.zip(step).and_then(|(sum, step)| sum.checked_add(step))),
+        };
+        // Without an offset no memory holds it, which `new` says.
+        Self::new(item, offset.unwrap_or(usize::MAX), shape, strides)
+    }
+
     /// Bytes of an element.
     pub fn item(&self) -> usize {
         self.item
@@ -116,6 +132,24 @@ impl Layout {
         // A part of what could be computed before.
         rows.extent = extent(rows.item, rows.offset, &rows.shape, &rows.strides).unwrap_or(0..0);
         rows
+    }
+
+    /// Every `step`th element of the first axis from the first on, or from the last on if it is negative.
+    ///
+    /// # Panics
+    /// If `step` is 0, or there is no axis.
+    pub fn every(&self, step: isize) -> Self {
+        let mut every = self.clone();
+        every.shape[0] = self.shape[0].div_ceil(step.unsigned_abs());
+        if every.shape[0] > 1 {
+            every.strides[0] *= step;
+        }
+        if step < 0 && !every.is_empty() {
+            every.offset = self.offset.wrapping_add_signed(self.strides[0] * (self.shape[0] as isize - 1));
+        }
+        // A part of what could be computed before.
+        every.extent = extent(every.item, every.offset, &every.shape, &every.strides).unwrap_or(0..0);
+        every
     }
 
     /// The axes, those with the longest steps first. Of those that are equal, the earlier ones.
@@ -351,6 +385,19 @@ mod tests {
         }
 
         #[test]
+        fn every_so_many_of_any_view((layout, size) in views(), step in prop::sample::select(vec![1isize, 2, 3, 9, -1, -2, -3, -9])) {
+            let data: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8).collect();
+            let row = layout.size() / layout.shape()[0];
+            let all = elements(&data, &layout);
+            let rows: Vec<&[u8]> = all.chunks(row).collect();
+            let expected: Vec<u8> = match step {
+                1.. => rows.iter().step_by(step as usize).copied().flatten().copied().collect(),
+                _ => rows.iter().rev().step_by(step.unsigned_abs()).copied().flatten().copied().collect(),
+            };
+            prop_assert_eq!(elements(&data, &layout.every(step)), expected);
+        }
+
+        #[test]
         fn rows_of_any_view((layout, size) in views(), cut in 0usize..5) {
             let data: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8).collect();
             let cut = cut.min(layout.shape()[0]);
@@ -373,6 +420,10 @@ mod tests {
         let column = Layout::new(4, 4, &[4], &[12]).unwrap();
         assert_eq!((column.extent(), column.is_dense()), (4..44, false));
         assert!(!column.is_c_order() && Layout::new(4, 4, &[1], &[12]).unwrap().is_c_order());
+        let around = Layout::around(4, &[4, 3], &[-12, 4]).unwrap();
+        assert_eq!((around.offset(), around.extent()), (36, 0..48));
+        assert_eq!(Layout::around(4, &[0, 3], &[-12, 4]).unwrap().offset(), 0);
+        assert!(Layout::around(4, &[3, 3], &[isize::MIN, 4]).is_err());
         let nothing = Layout::new(4, 0, &[0, 3], &[0, 0]).unwrap();
         assert_eq!((nothing.size(), nothing.extent(), nothing.is_dense()), (0, 0..0, true));
         let scalar = Layout::c_order(8, &[]).unwrap();

@@ -5,11 +5,18 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::deadline::Deadline;
 use super::input::{Input, InputView};
 use super::output::{Output, OutputView};
+use crate::error::Result;
+use crate::ring::Wait;
+
+/// How often who waits for inputs looks.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// An output with several owners. Derefs to what can be known of it at any time.
 #[derive(Clone)]
@@ -28,6 +35,22 @@ impl SharedOutput {
     /// The output itself, once no other thread is in a call of it.
     pub fn lock(&self) -> MutexGuard<'_, Output> {
         self.output.lock()
+    }
+
+    /// Waits until there are so many inputs, or more. False: there were not within the time.
+    pub fn wait_inputs(&self, count: u64, wait: Wait) -> Result<bool> {
+        let deadline = Deadline::new(wait);
+        loop {
+            if self.lock().input_count()? >= count {
+                return Ok(true);
+            }
+            // Not all transports tell of it.
+            match deadline.left() {
+                Wait::No => return Ok(false),
+                Wait::For(left) => std::thread::sleep(left.min(LOOK)),
+                Wait::Forever => std::thread::sleep(LOOK),
+            }
+        }
     }
 }
 
