@@ -397,7 +397,8 @@ fn plots_as_svg() {
         let close = piece.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 0.01);
         assert!(close, "{piece:?} {expected:?}");
     }
-    for text in ["time / s", "value / &lt;mV&gt;", ">0.400<", ">0.440<", ">-40<", ">40<", "<title>1</title>"] {
+    for text in ["time / s", "value / &lt;mV&gt;", ">0.400<", ">0.440<", ">-40<", ">40<", "<title>1</title>"]
+    {
         assert!(svg.contains(text), "{text:?} in {svg}");
     }
     let json = output.params().to_json();

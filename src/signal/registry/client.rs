@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use super::link::{Link, PATIENCE};
-use super::protocol::{MOST_WAIT, Request, check_name};
+use super::protocol::{MOST_PARAMS, MOST_WAIT, Request, check_name};
 use super::{endpoint, protocol};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ring::Wait;
@@ -31,6 +31,9 @@ impl Entry {
     fn of(answer: &Map<String, Value>) -> Option<Self> {
         let text = |key: &str| answer.get(key).and_then(Value::as_str).map(str::to_owned);
         let params = answer.get("params").filter(|params| params.is_object())?.to_string();
+        if params.len() > MOST_PARAMS {
+            return None;
+        }
         let holder = text("holder").unwrap_or_default().replace(char::is_control, "");
         Some(Self { name: text("name").filter(|name| check_name(name).is_ok())?, params, holder })
     }
