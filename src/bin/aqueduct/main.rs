@@ -28,10 +28,11 @@ use clap::{Parser, Subcommand};
 use failure::Failure;
 
 /// The version and what this build can do.
-const VERSION: &str = if cfg!(feature = "pcap") {
-    concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap)")
-} else {
-    concat!(env!("CARGO_PKG_VERSION"), " (features: cli)")
+const VERSION: &str = match (cfg!(feature = "pcap"), cfg!(feature = "zmq")) {
+    (true, true) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap, zmq)"),
+    (true, false) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap)"),
+    (false, true) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, zmq)"),
+    (false, false) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli)"),
 };
 
 const EXAMPLES: &str = "\
