@@ -4674,7 +4674,7 @@ typedef struct aq_output_stream_input {
     uint64_t id;
     /** Chunks that wait for it. */
     uint64_t lag_chunks;
-    /** Frames that wait for it. */
+    /** Frames that wait for it; while a call waits, those that it sends may be among them. */
     uint64_t lag_frames;
     /** Frames that were dropped for it. */
     uint64_t dropped_frames;
