@@ -50,6 +50,8 @@ pub(super) struct Connection {
     /// To be closed when the answer is on its way.
     pub closing: bool,
     pub waiting: Option<Waiting>,
+    /// The socket has said that the client sends nothing more; what it sent before may still be to be read.
+    pub hung_up: bool,
     /// It waits for its turn.
     pub runnable: bool,
     /// When its last request was whole; at first, when it came.
@@ -71,6 +73,7 @@ impl Connection {
             sent: 0,
             closing: false,
             waiting: None,
+            hung_up: false,
             runnable: false,
             since: now,
             half: None,
@@ -102,7 +105,8 @@ impl Connection {
         if self.waiting.is_some() {
             // It has to wait, too.
             self.half = None;
-            return Step::Wait;
+            // Nothing is read meanwhile, where its end would be seen.
+            return if self.hung_up { Step::Gone } else { Step::Wait };
         }
         let step = self.take_line();
         match &step {

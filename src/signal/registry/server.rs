@@ -180,12 +180,10 @@ impl Server {
                     LISTENER => self.accept_at = Some(now),
                     WAKER => {}
                     Token(number) => {
-                        // A lookup that waits does not read, and would not see that its client is gone.
-                        let gone = event.is_error() || event.is_read_closed();
-                        match self.connections.get(&number) {
-                            Some(connection) if gone && connection.waiting.is_some() => self.close(number),
-                            _ => self.run_soon(number),
+                        if let Some(connection) = self.connections.get_mut(&number) {
+                            connection.hung_up |= event.is_error() || event.is_read_closed();
                         }
+                        self.run_soon(number);
                     }
                 }
             }
