@@ -32,7 +32,7 @@ int main(void)
                 "interface must be UTF-8");
     CHECK_EQ(freed, 5);
     CHECK(server == NULL);
-    CHECK_WRONG_HANDLES(objects, KINDS, aq_output_stream, "output",
+    CHECK_WRONG_HANDLES(objects, OUTPUT_STREAM, aq_output_stream, "output",
                         aq_output_stream_serve_config(wrong, NULL, 0, NULL, NULL, NULL, &server));
     CHECK_WRONG_HANDLES(objects, KINDS, aq_config_server, "server",
                         aq_config_server_address(wrong, text, sizeof text, NULL));

@@ -69,7 +69,7 @@ int main(void)
 
     CHECK_WRONG_HANDLES(objects, KINDS, aq_registry, "registry", aq_registry_port(wrong, &port));
     CHECK_WRONG_HANDLES(objects, KINDS, aq_registry, "registry", aq_registry_free(wrong));
-    CHECK_WRONG_HANDLES(objects, KINDS, aq_output_stream, "output", aq_registry_publish(endpoint, "b", wrong, &none));
+    CHECK_WRONG_HANDLES(objects, OUTPUT_STREAM, aq_output_stream, "output", aq_registry_publish(endpoint, "b", wrong, &none));
     CHECK_WRONG_HANDLES(objects, KINDS, aq_publication, "publication", aq_publication_status(wrong));
     CHECK_WRONG_HANDLES(objects, KINDS, aq_publication, "publication", aq_publication_free(wrong));
     CHECK_WRONG_HANDLES(objects, KINDS, aq_registry_entries, "entries", aq_registry_entries_count(wrong, &count));
