@@ -43,6 +43,8 @@ const SECTIONS: &[&str] = &[
     "input_stream",
     "history",
     "input_history",
+    "registry",
+    "config_server",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

@@ -9,14 +9,19 @@ mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aqueduct::ring::{Overflow, Wait};
 use aqueduct::signal::array::{self, Layout, c_strides};
 use aqueduct::signal::chunk::Chunk;
+use aqueduct::signal::open::OutputConfig;
+use aqueduct::signal::output::Output;
 use aqueduct::signal::params::Params;
+use aqueduct::signal::rep::{Handler, RepServer};
 use aqueduct::signal::transport::zmq::{PublisherConfig, SubscriberConfig, ZmqPublisher, ZmqSubscriber};
 use aqueduct::signal::transport::{Publisher, Subscriber};
+use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 use support::rng::Rng;
 use support::sha256;
@@ -281,6 +286,56 @@ fn rings_from_the_peer() {
     for (seed, params) in ring_streams().enumerate() {
         from_peer(&mut peer, &params, seed as u64, 12);
     }
+}
+
+/// Answers for a stream, and notes what it is told.
+struct Relayed {
+    params: String,
+    told: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Handler for Relayed {
+    fn config(&mut self) -> aqueduct::error::Result<String> {
+        Ok(self.params.clone())
+    }
+
+    fn start(&mut self) -> aqueduct::error::Result<()> {
+        self.told.lock().push("start");
+        Ok(())
+    }
+
+    fn stop(&mut self) -> aqueduct::error::Result<()> {
+        self.told.lock().push("stop");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_relay_asks_for_the_params() {
+    let Some(mut peer) = Peer::new() else { return };
+    let params = Params::from_json(r#"{"dtype": ">i2", "shape": [-1, 3], "sample_rate": 30000}"#).unwrap();
+    let mut output = Output::open(params, &OutputConfig::default()).unwrap();
+    let told = Arc::default();
+    let relayed = Relayed { params: output.params().to_json(), told: Arc::clone(&told) };
+    let server = RepServer::start("127.0.0.1", "*", Box::new(relayed)).unwrap();
+    peer.tell(&json!({ "do": "relay", "url": server.address(), "chunks": 2 }));
+    assert_eq!(peer.hear("ready"), true);
+    let end = Instant::now() + Duration::from_secs(60);
+    while output.input_count().unwrap() == 0 {
+        assert!(Instant::now() < end, "the peer never subscribed");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let mut sent = Vec::new();
+    for index in [4u64, 9] {
+        let layout = Layout::c_order(2, &[4, 3]).unwrap();
+        let data: Vec<u8> = (0..24).map(|i| i * index as u8).collect();
+        let chunk = Chunk { index, layout: layout.clone(), data: data.clone().into() };
+        sent.push(described(&chunk));
+        output.send_shared(data.into(), layout, Some(index), GUARD).unwrap();
+    }
+    assert_eq!(peer.hear("chunks"), json!(sent));
+    let answers = json!(["ok", "ok", "error: a request must be config, start or stop"]);
+    assert_eq!((peer.hear("answers"), &told.lock()[..]), (answers, &["start", "stop"][..]));
 }
 
 #[test]

@@ -5479,6 +5479,274 @@ aq_status aq_input_stream_latest(const aq_input_stream *input, size_t frames, aq
 aq_status aq_input_stream_copy_data(const aq_input_stream *input, int64_t start, int64_t stop, void *buffer,
     size_t size);
 
+/* =============================================================================================================
+ * Registry of signal streams
+ *
+ * A registry holds the params of outputs under names, so that inputs in other processes and on other hosts find them. It carries no samples.
+ * `aqueduct stream serve` is one, `aqueduct stream ls` shows what is in it; a program can have its own. Its protocol, a line of JSON for
+ * each request, is described in docs/registry.md. Whoever can connect to a registry may look, publish and hold names: let it listen only
+ * where that is fine.
+ *
+ * `endpoint` is "HOST:PORT", with brackets around an IPv6 address; NULL is "127.0.0.1:7145".
+ *
+ * ```c
+ * aq_publication *publication;                                 // the producer
+ * check(aq_registry_publish("daq-1:7145", "eeg", output, &publication));
+ *
+ * char params[AQ_REGISTRY_PARAMS_SIZE];                        // the consumer, on another host
+ * check(aq_registry_lookup("daq-1:7145", "eeg", 10000000000, params, sizeof params, NULL));
+ * check(aq_input_stream_connect(params, NULL, &input));
+ * ```
+ * ============================================================================================================= */
+
+/** Bytes of the params of any stream that is published, with their NUL, at the most. */
+#define AQ_REGISTRY_PARAMS_SIZE 65537
+
+/** An output that is published under a name. */
+typedef struct aq_publication aq_publication;
+
+/** A registry of this process. */
+typedef struct aq_registry aq_registry;
+
+/** What a registry held at a time. */
+typedef struct aq_registry_entries aq_registry_entries;
+
+/** A stream in a registry. Initialise it with aq_registry_entry_init(). What it points to is valid until the list is freed. */
+typedef struct aq_registry_entry {
+    /** Set by aq_registry_entry_init(). */
+    size_t struct_size;
+    /** The name. */
+    const char *name;
+    /** Its params, as aq_input_stream_connect() takes them. */
+    const char *params_json;
+    /** Who publishes it, for people: "10.1.2.3:40312 (producer, pid 4711)". */
+    const char *holder;
+} aq_registry_entry;
+
+/**
+ * Serves a registry, by a thread of its own, at an address and no other. What clients can make it keep is bounded: 1024 connections, 4096
+ * names, 64 MiB of params.
+ *
+ * @param endpoint where to listen; port 0: one that the system chooses; copied
+ * @param out receives the registry; free it with aq_registry_free()
+ * @return AQ_OK; AQ_E_INVALID when endpoint is none; AQ_E_IO when the port is taken, or the address is not this machine's
+ *
+ * Threads: any.
+ */
+aq_status aq_registry_serve(const char *endpoint, aq_registry **out);
+
+/**
+ * Where a registry listens, as other functions take it: "127.0.0.1:7145".
+ *
+ * @param registry the registry
+ * @param buffer receives the text and its NUL; may be NULL when size is 0
+ * @param size its bytes; 64 suffice
+ * @param needed receives how many bytes the text and its NUL take, also when they do not fit; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_registry_endpoint(const aq_registry *registry, char *buffer, size_t size, size_t *needed);
+
+/**
+ * The port that a registry listens at.
+ *
+ * @param registry the registry
+ * @param port receives it: 1 to 65535
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_registry_port(const aq_registry *registry, int32_t *port);
+
+/**
+ * Ends a registry. Publications in it look for another one at the same endpoint.
+ *
+ * @param registry the registry, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no registry, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this registry may be running or follow.
+ */
+aq_status aq_registry_free(aq_registry *registry);
+
+/**
+ * Publishes an output under a name, until the publication is freed or this process ends in any way. A thread of its own watches the connection: when
+ * the registry is restarted, it publishes again, after 2 s at the latest.
+ *
+ * An output that listens at all addresses of its host ("*", "0.0.0.0", "::") is published with the one from which this host reaches the registry. Params
+ * are published as they are now: add filters first. The publication keeps the output open.
+ *
+ * @param endpoint where the registry is; copied
+ * @param name 1 to 255 bytes without control characters; copied
+ * @param output the output
+ * @param out receives the publication; free it with aq_publication_free()
+ * @return AQ_OK; AQ_E_STATE when the name is taken: aq_last_error() says by whom; AQ_E_IO when there is no registry, or it does not answer within
+ *     seconds; AQ_E_NOMEM when it is full; AQ_E_VERSION or AQ_E_FORMAT when there is something else; AQ_E_INVALID
+ *
+ * Threads: any.
+ */
+aq_status aq_registry_publish(const char *endpoint, const char *name, const aq_output_stream *output,
+    aq_publication **out);
+
+/**
+ * Whether the registry has the name at the moment.
+ *
+ * @param publication the publication
+ * @return AQ_OK; else why not: AQ_E_STATE when the registry has gone or another has the name meanwhile, AQ_E_IO when there is none,
+ *     and as for aq_registry_publish(). It is tried again by itself.
+ *
+ * Threads: any.
+ */
+aq_status aq_publication_status(const aq_publication *publication);
+
+/**
+ * Ends a publication: when it returns, the name is free, if the registry answers within a second.
+ *
+ * @param publication the publication, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no publication, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this publication may be running or follow.
+ */
+aq_status aq_publication_free(aq_publication *publication);
+
+/**
+ * Looks up the params of a stream by its name, and waits for it to be published if it must.
+ *
+ * @param endpoint where the registry is
+ * @param name the name
+ * @param timeout_ns how long to wait for the name to be published; see Waiting. That there is no registry is not waited for
+ * @param buffer receives the params, a JSON text, and their NUL; may be NULL when size is 0
+ * @param size its bytes; AQ_REGISTRY_PARAMS_SIZE always suffice
+ * @param needed receives how many bytes the text and its NUL take, also when they do not fit; may be NULL
+ * @return AQ_OK; AQ_E_NOT_FOUND when timeout_ns is 0 and nothing is published under that name; AQ_TIMEOUT when nothing was within the time;
+ *     AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer; AQ_E_IO when no registry is there, or it does not answer within
+ *     seconds; AQ_E_VERSION or AQ_E_FORMAT when there is something else; AQ_E_INVALID
+ *
+ * Threads: any.
+ */
+aq_status aq_registry_lookup(const char *endpoint, const char *name, int64_t timeout_ns, char *buffer,
+    size_t size, size_t *needed);
+
+/**
+ * Lists what is published now, by name.
+ *
+ * @param endpoint where the registry is
+ * @param out receives the list; free it with aq_registry_entries_free()
+ * @return AQ_OK; AQ_E_IO when no registry is there, or it does not answer within seconds; AQ_E_VERSION or AQ_E_FORMAT when there is something
+ *     else; AQ_E_INVALID
+ *
+ * Threads: any.
+ */
+aq_status aq_registry_list(const char *endpoint, aq_registry_entries **out);
+
+/**
+ * How many streams are in a list.
+ *
+ * @param entries the list
+ * @param count receives the number
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_registry_entries_count(const aq_registry_entries *entries, size_t *count);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param entry the struct
+ * @param struct_size sizeof *entry
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_registry_entry_init(aq_registry_entry *entry, size_t struct_size);
+
+/**
+ * A stream of a list.
+ *
+ * @param entries the list
+ * @param index 0 to count - 1
+ * @param entry receives it; initialised with aq_registry_entry_init()
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is none of that index
+ *
+ * Threads: any.
+ */
+aq_status aq_registry_entries_get(const aq_registry_entries *entries, size_t index, aq_registry_entry *entry);
+
+/**
+ * Frees a list.
+ *
+ * @param entries the list, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no list, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this list may be running or follow.
+ */
+aq_status aq_registry_entries_free(aq_registry_entries *entries);
+
+/* =============================================================================================================
+ * Params by request
+ *
+ * pyacq's relay node asks a REQ socket of ZeroMQ for a stream: "config" is answered by the params as JSON, "start" and "stop" by "ok",
+ * anything else by "error: " and a reason. A server of this protocol answers for one output. Anybody who can connect may ask.
+ * ============================================================================================================= */
+
+/** A server that answers for an output. */
+typedef struct aq_config_server aq_config_server;
+
+/**
+ * Somebody wants the stream to begin, or to pause.
+ *
+ * - called from: the server's thread, one call at a time
+ * - may block: yes; the server answers nothing else meanwhile, and aq_config_server_free() waits
+ * - may call: any function but aq_config_server_free() of the same server, which is AQ_E_STATE
+ * - valid until: it has no arguments to keep
+ * - on error: it answers a negative number (an AQ_E_*): who asked gets "error: " with its text instead of "ok"
+ *
+ * `start` is 1 for "start", 0 for "stop".
+ */
+typedef aq_status (*aq_stream_control_fn)(int32_t start, void *user);
+
+/**
+ * Answers requests for the params of an output, by a thread of its own. It keeps the output open.
+ *
+ * @param output the output
+ * @param interface the address to listen at, and no other; NULL: "127.0.0.1"
+ * @param port the TCP port, 1 to 65535; 0: one that the system chooses
+ * @param control called for "start" and "stop"; NULL: both are answered by "ok", and do nothing
+ * @param user what `control` is called with
+ * @param user_free releases it
+ * @param out receives the server; free it with aq_config_server_free()
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_IO when the port is taken, or the address is not this machine's; AQ_E_UNSUPPORTED when this build lacks
+ *     the feature zmq
+ *
+ * Threads: any.
+ */
+aq_status aq_output_stream_serve_config(const aq_output_stream *output, const char *interface, int32_t port,
+    aq_stream_control_fn control, void *user, aq_user_free_fn user_free, aq_config_server **out);
+
+/**
+ * Where a server listens: "tcp://127.0.0.1:5000".
+ *
+ * @param server the server
+ * @param buffer receives the text and its NUL; may be NULL when size is 0
+ * @param size its bytes; 64 suffice for numeric addresses
+ * @param needed receives how many bytes the text and its NUL take, also when they do not fit; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_config_server_address(const aq_config_server *server, char *buffer, size_t size, size_t *needed);
+
+/**
+ * Ends a server, and waits for a call of its callback in flight.
+ *
+ * @param server the server, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_STATE from inside its own callback; AQ_E_INVALID when it is no server, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this server may be running or follow.
+ */
+aq_status aq_config_server_free(aq_config_server *server);
+
 #ifdef __cplusplus
 }
 #endif

@@ -36,6 +36,8 @@
 //! | [`input_config`] | `aq_input_stream_config` |
 //! | [`input_stream`] | `aq_input_stream_*` |
 //! | [`history`] | `aq_history_*` |
+//! | [`registry`] | `aq_registry_*`, `aq_publication_*` |
+//! | [`config_server`] | `aq_config_server_*`, params by request |
 //! | [`input_history`] | `aq_input_stream_set_buffer` and what looks into it |
 //!
 //! | helper | what for |
@@ -59,6 +61,7 @@ pub mod array_view;
 pub mod callback;
 pub mod chunk;
 pub mod chunk_stream;
+pub mod config_server;
 pub mod copy;
 pub mod event;
 pub mod event_file;
@@ -84,6 +87,7 @@ pub mod pcap_live_reader;
 pub mod pointer;
 pub mod reader;
 pub mod recv;
+pub mod registry;
 pub mod ring;
 pub mod signal;
 pub mod sink;

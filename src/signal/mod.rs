@@ -10,6 +10,7 @@
 //! | [`requirements`] | what a receiver requires of a stream |
 //! | [`shared`] | the two ends with several owners |
 //! | [`params`], [`numpy`] | what both sides know of a stream, as JSON; types of elements |
+//! | [`registry`] | outputs published by name, and looked up by it |
 //! | [`rep`] | a stream's params, asked for by pyacq's relay node |
 //! | [`transport`] | how chunks travel: in the process, in shared memory, by ZeroMQ |
 //! | [`wire`] | a chunk's header on the wire, as pyacq sends it |
@@ -25,6 +26,7 @@ pub mod numpy;
 pub mod open;
 pub mod output;
 pub mod params;
+pub mod registry;
 pub mod rep;
 pub mod requirements;
 pub mod shared;

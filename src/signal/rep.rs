@@ -63,7 +63,7 @@ impl RepServer {
     /// Ends it, and waits for a call of its handler in flight.
     ///
     /// # Errors
-    /// `State`: it is that very call.
+    /// `State`: it is that very call; nothing has changed.
     pub fn stop(&mut self) -> Result<()> {
         #[cfg(feature = "zmq")]
         return self.inner.stop();
@@ -127,12 +127,12 @@ mod server {
         }
 
         pub fn stop(&mut self) -> Result<()> {
-            self.ending.raise();
             if let Some(thread) = &self.thread
                 && thread.thread().id() == thread::current().id()
             {
                 return Err(Error::state("a REP server cannot be stopped by a call of its own handler"));
             }
+            self.ending.raise();
             if let Some(thread) = self.thread.take() {
                 // It catches what its handler does.
                 let _ = thread.join();
@@ -144,6 +144,7 @@ mod server {
     impl Drop for Server {
         fn drop(&mut self) {
             // From its own thread it ends by itself, when the handler's call returns.
+            self.ending.raise();
             let _ = self.stop();
         }
     }

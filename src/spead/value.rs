@@ -191,7 +191,7 @@ impl Value {
 }
 
 /// An IEEE 754 number of 16 bits.
-fn half(bits: u16) -> f64 {
+pub fn half(bits: u16) -> f64 {
     let (exponent, fraction) = (bits >> 10 & 0x1f, f64::from(bits & 0x3ff));
     let magnitude = match exponent {
         0 => fraction * 2f64.powi(-24),

@@ -18,6 +18,7 @@ pub mod numa;
 pub mod poll;
 pub mod signal;
 pub mod tcp;
+pub mod terminal;
 pub mod udp;
 #[cfg(feature = "zmq")]
 pub mod zmq;

@@ -36,10 +36,10 @@ pub fn run(arguments: &str) -> Finished {
     }
 }
 
-/// A receiver that is waiting for packets. Killed when dropped.
+/// The program while it runs: a receiver that is waiting for packets, for one. Killed when dropped.
 pub struct Receiver {
     child: Child,
-    /// What it listens or captures on, as it says itself.
+    /// What it listens or captures on, or is connected to, as it says itself.
     pub address: String,
     pub stdout: Lines<BufReader<ChildStdout>>,
     stderr: BufReader<std::process::ChildStderr>,
@@ -53,7 +53,11 @@ impl Receiver {
 
     /// The same with any source of that kind.
     pub fn start_on(source: &str, arguments: &str) -> Self {
-        let mut command = aqueduct(&format!("recv {source} {arguments}"));
+        Self::run(aqueduct(&format!("recv {source} {arguments}")))
+    }
+
+    /// Runs a command, and waits until it says where it is at work.
+    pub fn run(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -62,8 +66,8 @@ impl Receiver {
             line.clear();
             assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the receiver ended early");
             // A warning about the buffer's size may come first.
-            let line = line.trim_end();
-            if let Some(address) = line.strip_prefix("listening on ").or(line.strip_prefix("capturing on ")) {
+            let said = ["listening on ", "capturing on ", "connected to "];
+            if let Some(address) = said.iter().find_map(|said| line.trim_end().strip_prefix(said)) {
                 break address.to_owned();
             }
         };

@@ -8,6 +8,10 @@ Reads commands from stdin, one JSON object a line, and answers with JSON lines:
     {"do": "subscribe", "params": {...}, "chunks": N}
         -> {"ready": true}, and when as many have come -> {"chunks": [CHUNK, ...]}
 
+    {"do": "relay", "url": "tcp://...", "chunks": N}
+        asks a REP socket for "config", then "start", subscribes to what the params say, and -> as subscribe does; at the end
+        "stop" and "other" -> {"answers": [to start, to stop, to other]}
+
 With "fnv1a": true the answer has that hash, too, of the elements of all chunks in C order. A CHUNK has index, shape, and sha256, that of the elements in C order. All streams end with the command, but for "keep": true.
 """
 import hashlib, json, mmap, os, random, signal, string, struct, sys, tempfile
@@ -213,10 +217,27 @@ def subscribe(command):
     socket.close()
 
 
+def relay(command):
+    """What pyacq's relay node does with the program that it relays."""
+    asker = context.socket(zmq.REQ)
+    asker.linger = 0
+    asker.connect(command["url"])
+
+    def ask(word):
+        asker.send(word)
+        return asker.recv().decode()
+
+    params = json.loads(ask(b"config"))
+    answers = [ask(b"start")]
+    subscribe({"params": params, "chunks": command["chunks"]})
+    say(answers=answers + [ask(b"stop"), ask(b"other")])
+    asker.close()
+
+
 for line in sys.stdin:
     command = json.loads(line)
     if not command.get("keep"):
         for socket, _ in kept:
             socket.close()
         kept.clear()
-    {"publish": publish, "subscribe": subscribe}[command["do"]](command)
+    {"publish": publish, "subscribe": subscribe, "relay": relay}[command["do"]](command)

@@ -13,8 +13,9 @@ use aqueduct::event::reader::Entry;
 use clap::Args;
 
 use crate::failure::Failure;
+use crate::stdout::Lines;
 use crate::{interrupt, terminal, units};
-use destination::{Destinations, Lines};
+use destination::Destinations;
 use show::{Checked, Shown};
 use source::Source;
 

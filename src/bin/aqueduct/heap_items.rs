@@ -131,7 +131,7 @@ pub fn json(heap: &Heap, items: &[Shown]) -> String {
 }
 
 /// A sender's text as one line that does nothing to a terminal.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars() {
         if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }

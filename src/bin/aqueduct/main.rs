@@ -1,5 +1,5 @@
 //! The command-line program: `aqueduct recv` receives heaps or chunks, `aqueduct replay` sends a capture again, `aqueduct events`
-//! checks and converts event files.
+//! checks and converts event files, `aqueduct stream` finds and shows signal streams.
 //!
 //! A command is a file of its name, with its options as a clap struct and a `run`. Data goes to the standard output,
 //! everything else to the standard error; docs/cli.md is the reference.
@@ -16,6 +16,8 @@ mod recv;
 mod replay;
 mod report;
 mod source;
+mod stdout;
+mod stream;
 mod terminal;
 mod units;
 
@@ -26,10 +28,11 @@ use clap::{Parser, Subcommand};
 use failure::Failure;
 
 /// The version and what this build can do.
-const VERSION: &str = if cfg!(feature = "pcap") {
-    concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap)")
-} else {
-    concat!(env!("CARGO_PKG_VERSION"), " (features: cli)")
+const VERSION: &str = match (cfg!(feature = "pcap"), cfg!(feature = "zmq")) {
+    (true, true) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap, zmq)"),
+    (true, false) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap)"),
+    (false, true) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, zmq)"),
+    (false, false) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli)"),
 };
 
 const EXAMPLES: &str = "\
@@ -38,6 +41,7 @@ Examples:
   aqueduct recv udp://0.0.0.0:7148 --item 0x1600 --step 4096 --heap-size 8192 --heaps-per-chunk 64
   aqueduct replay capture.pcap udp://127.0.0.1:7148 --rate 200M
   aqueduct events run7-000.aqe --csv run7.csv
+  aqueduct stream tail eeg
 
 Exit status:
   0  all went well, and every packet is accounted for
@@ -57,6 +61,7 @@ enum Command {
     Recv(recv::Options),
     Replay(replay::Options),
     Events(Box<events::Options>),
+    Stream(stream::Options),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +71,7 @@ fn main() -> ExitCode {
         Command::Recv(options) => ("recv", recv::run(options)),
         Command::Replay(options) => ("replay", replay::run(options)),
         Command::Events(options) => ("events", events::run(*options)),
+        Command::Stream(options) => ("stream", stream::run(options)),
     };
     terminal::end_progress();
     match result {
