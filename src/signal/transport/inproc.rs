@@ -93,6 +93,7 @@ impl Drop for Hub {
 
 impl Input {
     /// Puts a chunk; true if it is in the ring, or the input is gone and wants none.
+    #[expect(clippy::result_large_err, reason = "a refused chunk goes back to the caller")]
     fn put(&self, chunk: Chunk, wait: Wait) -> Result<bool, PutError<Chunk>> {
         // Relaxed, and no read-modify-write: this thread is the only one that stores it. Before the put, so that `taken` is never ahead.
         let before = self.put.load(Ordering::Relaxed);
