@@ -118,6 +118,47 @@ impl Layout {
         rows
     }
 
+    /// `count` elements of `axis`, from its element `start` on, each `step` behind the one before, in the same memory: what numpy does for
+    /// `array[start:stop:step]`. An error if the axis has not all of them.
+    pub fn slice(&self, axis: usize, start: usize, step: isize, count: usize) -> Result<Self> {
+        let Some(&length) = self.shape.get(axis) else {
+            return Err(Error::invalid(format!("axis must be below {} (got {axis})", self.shape.len())));
+        };
+        let last = (count as isize).checked_sub(1).and_then(|steps| steps.checked_mul(step));
+        let last = last.and_then(|reach| start.checked_add_signed(reach));
+        if count > 0 && (start >= length || last.is_none_or(|last| last >= length)) {
+            return Err(Error::invalid(format!(
+                "axis {axis} has no {count} elements from {start} on in steps of {step} (it has {length})"
+            )));
+        }
+        let (mut shape, mut strides) = (self.shape.clone(), self.strides.clone());
+        shape[axis] = count;
+        let mut offset = self.offset;
+        if count > 0 && !self.is_empty() {
+            offset = offset.wrapping_add_signed(strides[axis] * start as isize);
+        }
+        // Where there is no second element, the step has no meaning and may overflow.
+        strides[axis] = if count > 1 { strides[axis].wrapping_mul(step) } else { self.item as isize };
+        Self::new(self.item, offset, &shape, &strides)
+    }
+
+    /// The same order of elements of another size, from byte 0 on; of a dense layout.
+    pub(super) fn resized(&self, item: usize) -> Result<Self> {
+        debug_assert!(self.is_dense());
+        if self.is_empty() || self.item == 0 {
+            return Self::c_order(item, &self.shape);
+        }
+        let size = |bytes: usize| (bytes / self.item).checked_mul(item);
+        let too_large = || Error::invalid(format!("no memory holds an array of shape {:?}", self.shape));
+        let offset = size(self.offset - self.extent.start).ok_or_else(too_large)?;
+        let stride = |(&stride, &count): (&isize, &usize)| match count {
+            ..=1 => Some(item as isize),
+            _ => (stride / self.item as isize).checked_mul(item as isize),
+        };
+        let strides = self.strides.iter().zip(&self.shape).map(stride).collect::<Option<Vec<_>>>();
+        Self::new(item, offset, &self.shape, &strides.ok_or_else(too_large)?)
+    }
+
     /// The axes, those with the longest steps first. Of those that are equal, the earlier ones.
     fn by_step(&self) -> Vec<usize> {
         let mut axes: Vec<usize> = (0..self.shape.len()).collect();
@@ -250,9 +291,31 @@ unsafe fn copy_axes(from: *const u8, to: *mut u8, axes: &[(usize, isize, isize)]
         unsafe { to.copy_from_nonoverlapping(from, run) };
         return;
     };
+    if inner.is_empty() {
+        // SAFETY: the caller's promise.
+        match run {
+            1 => return unsafe { copy_items::<1>(from, to, count, near, far) },
+            2 => return unsafe { copy_items::<2>(from, to, count, near, far) },
+            4 => return unsafe { copy_items::<4>(from, to, count, near, far) },
+            8 => return unsafe { copy_items::<8>(from, to, count, near, far) },
+            16 => return unsafe { copy_items::<16>(from, to, count, near, far) },
+            _ => {}
+        }
+    }
     for i in 0..count as isize {
         // SAFETY: within what the axis reaches.
         unsafe { copy_axes(from.offset(i * near), to.offset(i * far), inner, run) };
+    }
+}
+
+/// Items of a size that is known when this is compiled: a load and a store each, without a call.
+///
+/// # Safety
+/// As for [`copy_axes`], with `N` bytes at each place.
+unsafe fn copy_items<const N: usize>(from: *const u8, to: *mut u8, count: usize, near: isize, far: isize) {
+    for i in 0..count as isize {
+        // SAFETY: the caller's promise; an array of bytes needs no alignment.
+        unsafe { to.offset(i * far).cast::<[u8; N]>().write(from.offset(i * near).cast::<[u8; N]>().read()) };
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::chunk::Chunk;
 use super::chunker::{Chunker, Length};
+use super::filter::{Chain, Filter, Frames, Refused};
 use super::history::{History, HistoryConfig};
 use super::params::Params;
 use super::transport::{NoChunk, Subscriber};
@@ -25,11 +26,12 @@ pub struct InputConfig {
 pub struct Received {
     /// The frames.
     pub chunk: Chunk,
-    /// The indices of frames that were sent, or skipped, between the chunk before and this one, and did not come. Empty mostly.
+    /// The indices of frames that were sent, or skipped, between the chunk before and this one, and did not come, or were left
+    /// out by a filter. Empty mostly.
     pub gap: Range<u64>,
 }
 
-/// What became of frames.
+/// What became of frames, counted as they came: before filters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InputStats {
     /// Chunks that came.
@@ -48,11 +50,17 @@ pub struct InputStats {
     pub malformed: u64,
     /// Times that the index went back to the beginning, because the output did so.
     pub restarts: u64,
+    /// Chunks that came and of which filters left nothing.
+    pub filtered_chunks: u64,
+    /// Chunks that came and are lost because a filter failed.
+    pub filter_errors: u64,
 }
 
 /// The input of a stream. One thread uses it at a time.
 pub struct Input {
+    /// Of what comes.
     params: Params,
+    filters: Chain,
     subscriber: Box<dyn Subscriber>,
     chunker: Chunker,
     /// Ready to be given out.
@@ -60,6 +68,8 @@ pub struct Input {
     /// In front of the next chunk that gets ready.
     gap: Range<u64>,
     /// The index behind the last frame that came; `None` before the first.
+    came: Option<u64>,
+    /// The same behind the filters.
     next: Option<u64>,
     history: Option<History>,
     stats: InputStats,
@@ -73,20 +83,35 @@ impl Input {
             frames => Length::Exactly(frames),
         };
         Self {
+            filters: Chain::new(params.clone()),
             params,
             subscriber,
             chunker: Chunker::new(length),
             ready: VecDeque::new(),
             gap: 0..0,
+            came: None,
             next: None,
             history: None,
             stats: InputStats::default(),
         }
     }
 
-    /// What is known of the stream.
+    /// What is known of the stream: what filters have made of the params that it was connected with.
     pub fn params(&self) -> &Params {
-        &self.params
+        self.filters.params()
+    }
+
+    /// Adds a filter behind the others: chunks pass through all of them before they are kept, cut to a length and given out.
+    ///
+    /// # Errors
+    /// `State`: chunks have been received, or are to be kept already ([`set_buffer`](Self::set_buffer)). Else: it does not fit what comes out of the others.
+    pub fn add_filter(&mut self, filter: Box<dyn Filter>) -> Result<(), Refused> {
+        if self.stats.chunks > 0 || self.history.is_some() {
+            let reason =
+                "input: filters must be added before the first chunk is received and before set_buffer";
+            return Err(Refused { filter, error: Error::state(reason) });
+        }
+        self.filters.push(filter)
     }
 
     /// What became of frames up to now.
@@ -94,7 +119,7 @@ impl Input {
         self.stats
     }
 
-    /// The index behind the last frame that came.
+    /// The index behind the last frame that came; as filters have made it.
     pub fn index(&self) -> Option<u64> {
         self.next
     }
@@ -107,12 +132,13 @@ impl Input {
         axisorder: Option<Vec<usize>>,
         fill: Option<f64>,
     ) -> Result<()> {
+        let params = self.filters.params();
         let history = History::new(&HistoryConfig {
-            dtype: self.params.dtype.clone(),
-            frame_shape: self.params.frame_shape(),
+            dtype: params.dtype.clone(),
+            frame_shape: params.frame_shape(),
             frames,
-            axisorder: axisorder.or_else(|| self.params.axisorder.clone()),
-            fill: fill.or(self.params.fill),
+            axisorder: axisorder.or_else(|| params.axisorder.clone()),
+            fill: fill.or(params.fill),
         })?;
         self.history = Some(history);
         Ok(())
@@ -182,8 +208,8 @@ impl Input {
         if chunk.frames() == 0 {
             return Ok(());
         }
-        if let Some(next) = self.next
-            && chunk.start() < next
+        if let Some(came) = self.came
+            && chunk.start() < came
         {
             // An output that begins again does so at 0; anything else is a repetition.
             if chunk.start() > 0 {
@@ -192,23 +218,40 @@ impl Input {
             }
             self.stats.restarts += 1;
             self.make_ready_what_is_collected();
-            self.next = None;
+            (self.came, self.next) = (None, None);
+            self.filters.restart();
             if let Some(history) = &self.history {
                 history.reset();
             }
         }
+        if let Some(came) = self.came
+            && chunk.start() > came
+        {
+            self.stats.gaps += 1;
+            self.stats.missing_frames += chunk.start() - came;
+        }
+        self.came = Some(chunk.index);
+        self.stats.chunks += 1;
+        self.stats.frames += chunk.frames() as u64;
+        self.stats.bytes += chunk.layout.size() as u64;
+        let chunk = match Frames::shared(chunk).and_then(|frames| self.filters.apply(frames)) {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => {
+                self.stats.filtered_chunks += 1;
+                return Ok(());
+            }
+            Err(error) => {
+                self.stats.filter_errors += 1;
+                return Err(NoChunk::Failed(error));
+            }
+        };
         if let Some(next) = self.next
             && chunk.start() > next
         {
             self.make_ready_what_is_collected();
             self.gap = next..chunk.start();
-            self.stats.gaps += 1;
-            self.stats.missing_frames += chunk.start() - next;
         }
         self.next = Some(chunk.index);
-        self.stats.chunks += 1;
-        self.stats.frames += chunk.frames() as u64;
-        self.stats.bytes += chunk.layout.size() as u64;
         self.remember(&chunk)?;
         let Self { chunker, ready, gap, .. } = self;
         chunker.push(chunk, &mut |chunk| ready.push_back(Received { chunk, gap: std::mem::take(gap) }));

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::array::{self, Layout};
+use super::array::Layout;
 use super::chunk::Chunk;
 use super::chunker::{Chunker, Length};
+use super::filter::{Chain, Filter, Frames, Refused};
 use super::params::Params;
 use super::transport::{InputInfo, Published, Publisher};
 use crate::error::{Error, Result};
@@ -23,11 +24,17 @@ pub struct OutputStats {
     pub dropped_frames: u64,
     /// Frames that were skipped by an index that was ahead.
     pub skipped_frames: u64,
+    /// Times that filters left nothing of the frames that were sent at once.
+    pub filtered_chunks: u64,
+    /// Times that a filter failed. The frames that were to be sent then are in none of the other counts.
+    pub filter_errors: u64,
 }
 
 /// The output of a stream. One thread uses it at a time.
 pub struct Output {
+    /// Of what is sent.
     params: Params,
+    filters: Chain,
     publisher: Box<dyn Publisher>,
     chunker: Chunker,
     /// The index behind the last frame that was sent.
@@ -44,12 +51,33 @@ impl Output {
         publisher.describe(&mut params);
         let chunker = Chunker::new(Length::AtLeast(min_chunk_frames));
         let (index, stats, waiting) = (0, OutputStats::default(), Default::default());
-        Ok(Self { params, publisher, chunker, index, waiting, stats })
+        let filters = Chain::new(params.clone());
+        Ok(Self { params, filters, publisher, chunker, index, waiting, stats })
     }
 
-    /// What an input must know to find it.
+    /// What an input must know to find it, and what it gets: what filters have made of the params.
     pub fn params(&self) -> &Params {
-        &self.params
+        self.filters.params()
+    }
+
+    /// Adds a filter behind the others: frames pass through all of them before they are collected and published. Then [`params`](Self::params) says what
+    /// inputs get, which must be told of that only; frames that are sent are still of the params that the output was made with.
+    ///
+    /// # Errors
+    /// `State`: frames have been sent. Else: it does not fit what comes out of the others, or the transport cannot have what it makes.
+    pub fn add_filter(&mut self, filter: Box<dyn Filter>) -> Result<(), Refused> {
+        if self.stats.frames > 0 {
+            let reason = "output: filters must be added before the first frames are sent";
+            return Err(Refused { filter, error: Error::state(reason) });
+        }
+        self.filters.push(filter)?;
+        if let Err(error) = self.publisher.adapt(self.filters.params())
+            && let Some(filter) = self.filters.pop()
+        {
+            return Err(Refused { filter, error });
+        }
+        self.publisher.describe(self.filters.params_mut());
+        Ok(())
     }
 
     /// What became of frames up to now.
@@ -82,11 +110,9 @@ impl Output {
         wait: Wait,
     ) -> Result<Published> {
         let index = self.check(layout, index)?;
-        let packed = layout.packed();
-        let mut copy = vec![0; packed.size()];
-        // SAFETY: the caller's promise, and the copy is as large as the packed layout.
-        unsafe { array::copy(data, layout, copy.as_mut_ptr(), &packed) };
-        self.take(Chunk { index, layout: packed, data: copy.into() }, wait)
+        // SAFETY: the caller's promise; the layout has as many frames as the index was found for.
+        let frames = unsafe { Frames::lent(data, layout.clone(), index) };
+        self.take(frames, wait)
     }
 
     /// Sends frames that need not be copied.
@@ -102,7 +128,7 @@ impl Output {
             let (end, size) = (layout.extent().end, data.len());
             return Err(Error::invalid(format!("the frames reach to byte {end} of {size}")));
         }
-        self.take(Chunk { index, layout, data }, wait)
+        self.take(Frames::shared(Chunk { index, layout, data })?, wait)
     }
 
     /// The index behind the last of these frames.
@@ -137,15 +163,20 @@ impl Output {
         }
     }
 
-    fn take(&mut self, chunk: Chunk, wait: Wait) -> Result<Published> {
-        self.stats.skipped_frames += chunk.start() - self.index;
-        self.stats.frames += chunk.frames() as u64;
-        self.stats.bytes += chunk.layout.size() as u64;
-        self.index = chunk.index;
-        let Self { chunker, waiting, .. } = self;
-        if chunk.frames() > 0 {
-            chunker.push(chunk, &mut |chunk| waiting.push_back(chunk));
+    fn take(&mut self, sent: Frames<'_>, wait: Wait) -> Result<Published> {
+        let (start, index, frames, size) = (sent.start(), sent.index(), sent.frames(), sent.layout().size());
+        if frames > 0 {
+            let left = self.filters.apply(sent).inspect_err(|_| self.stats.filter_errors += 1)?;
+            let Self { chunker, waiting, stats, .. } = self;
+            match left {
+                Some(left) => chunker.push(left, &mut |chunk| waiting.push_back(chunk)),
+                None => stats.filtered_chunks += 1,
+            }
         }
+        self.stats.skipped_frames += start - self.index;
+        self.stats.frames += frames as u64;
+        self.stats.bytes += size as u64;
+        self.index = index;
         self.publish(wait)
     }
 
@@ -178,6 +209,7 @@ impl Output {
     pub fn reset_index(&mut self) {
         let Self { chunker, waiting, .. } = self;
         chunker.flush(&mut |chunk| waiting.push_back(chunk));
+        self.filters.restart();
         self.index = 0;
     }
 }

@@ -254,7 +254,7 @@ impl Dtype {
     }
 
     /// The same type in this machine's byte order.
-    pub(super) fn to_native(&self) -> Self {
+    pub(crate) fn to_native(&self) -> Self {
         match self {
             Dtype::Scalar(scalar) => {
                 Dtype::Scalar(Scalar { big_endian: cfg!(target_endian = "big"), ..scalar.clone() })
@@ -280,7 +280,7 @@ impl Dtype {
     }
 
     /// Turns elements of this type, back to back, into this machine's byte order. Nothing is done about an incomplete one.
-    pub(super) fn make_native(&self, bytes: &mut [u8]) {
+    pub(crate) fn make_native(&self, bytes: &mut [u8]) {
         match self {
             Dtype::Scalar(scalar) => {
                 if scalar.big_endian != cfg!(target_endian = "big") {
