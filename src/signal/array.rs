@@ -320,12 +320,12 @@ unsafe fn copy_items<const N: usize>(from: *const u8, to: *mut u8, count: usize,
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
     /// All elements in C order.
-    fn elements(data: &[u8], layout: &Layout) -> Vec<u8> {
+    pub fn elements(data: &[u8], layout: &Layout) -> Vec<u8> {
         let target = Layout::c_order(layout.item, &layout.shape).unwrap();
         let mut out = vec![0; target.size()];
         assert!(layout.extent.end <= data.len());
@@ -357,27 +357,29 @@ mod tests {
 
     /// A view of a C-ordered array: axes permuted, cut, stepped over, reversed, as slicing does.
     fn views() -> impl Strategy<Value = (Layout, usize)> {
+        prop::sample::select(vec![1usize, 2, 4, 8, 16, 3]).prop_flat_map(|item| views_of(item, 1..4))
+    }
+
+    /// Views with items of so many bytes, and the bytes of the memory that they are in.
+    pub fn views_of(item: usize, axes: std::ops::Range<usize>) -> impl Strategy<Value = (Layout, usize)> {
         let axis = (1usize..5, 1isize..3, any::<bool>(), any::<u8>());
-        (prop::sample::select(vec![1usize, 2, 4, 8, 3]), prop::collection::vec(axis, 1..4)).prop_map(
-            |(item, axes)| {
-                let full: Vec<usize> =
-                    axes.iter().map(|&(count, step, ..)| count * step as usize + 1).collect();
-                let strides = c_strides(item, &full).unwrap();
-                let mut order: Vec<usize> = (0..axes.len()).collect();
-                order.sort_by_key(|&axis| axes[axis].3);
-                let (mut offset, mut shape, mut steps) = (0isize, Vec::new(), Vec::new());
-                for axis in order {
-                    let (count, step, reversed, _) = axes[axis];
-                    shape.push(count);
-                    if reversed {
-                        offset += strides[axis] * step * (count as isize - 1);
-                    }
-                    steps.push(if reversed { -strides[axis] * step } else { strides[axis] * step });
+        (Just(item), prop::collection::vec(axis, axes)).prop_map(|(item, axes)| {
+            let full: Vec<usize> = axes.iter().map(|&(count, step, ..)| count * step as usize + 1).collect();
+            let strides = c_strides(item, &full).unwrap();
+            let mut order: Vec<usize> = (0..axes.len()).collect();
+            order.sort_by_key(|&axis| axes[axis].3);
+            let (mut offset, mut shape, mut steps) = (0isize, Vec::new(), Vec::new());
+            for axis in order {
+                let (count, step, reversed, _) = axes[axis];
+                shape.push(count);
+                if reversed {
+                    offset += strides[axis] * step * (count as isize - 1);
                 }
-                let layout = Layout::new(item, offset as usize, &shape, &steps).unwrap();
-                (layout, full.iter().product::<usize>() * item)
-            },
-        )
+                steps.push(if reversed { -strides[axis] * step } else { strides[axis] * step });
+            }
+            let layout = Layout::new(item, offset as usize, &shape, &steps).unwrap();
+            (layout, full.iter().product::<usize>() * item)
+        })
     }
 
     proptest! {
@@ -408,6 +410,26 @@ mod tests {
             let all = elements(&data, &layout);
             prop_assert_eq!(elements(&data, &layout.rows(0..cut)), &all[..cut * row]);
             prop_assert_eq!(elements(&data, &layout.rows(cut..layout.shape()[0])), &all[cut * row..]);
+        }
+    }
+
+    #[test]
+    fn slices_of_known_layouts() {
+        let c = Layout::c_order(1, &[4, 3]).unwrap();
+        let data: Vec<u8> = (0..12).collect();
+        assert_eq!(elements(&data, &c.slice(0, 1, 2, 2).unwrap()), [3, 4, 5, 9, 10, 11]);
+        assert_eq!(elements(&data, &c.slice(1, 2, -1, 3).unwrap())[..3], [2, 1, 0]);
+        assert_eq!(elements(&data, &c.slice(1, 2, isize::MIN, 1).unwrap()), [2, 5, 8, 11]);
+        assert!(c.slice(1, 3, 1, 0).unwrap().is_empty());
+        for (axis, start, step, count) in [
+            (2, 0, 1, 1),
+            (1, 3, 1, 1),
+            (1, 0, 2, 3),
+            (1, 0, -1, 2),
+            (1, 0, isize::MAX, 3),
+            (0, 0, 1, usize::MAX),
+        ] {
+            assert!(c.slice(axis, start, step, count).is_err(), "{axis} {start} {step} {count}");
         }
     }
 

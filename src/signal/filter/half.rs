@@ -54,7 +54,9 @@ mod tests {
     fn every_half_comes_back() {
         for bits in 0..=u16::MAX {
             let half = Half(bits);
-            assert_eq!(Half::of_f64(f64::from(half.to_f32())), half, "{bits:#x}");
+            // A float that becomes a longer one is quiet, if it is none.
+            let quiet = if half.to_f32().is_nan() { 0x200 } else { 0 };
+            assert_eq!(Half::of_f64(f64::from(half.to_f32())), Half(bits | quiet), "{bits:#x}");
         }
     }
 
