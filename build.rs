@@ -34,6 +34,11 @@ const SECTIONS: &[&str] = &[
     "event",
     "sink",
     "event_file",
+    "signal",
+    "array_view",
+    "output_stream",
+    "input_stream",
+    "history",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

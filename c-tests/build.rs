@@ -194,6 +194,7 @@ fn c_name(name: &str) -> String {
         "c_char" => "char".into(),
         "c_int" => "int".into(),
         "usize" => "size_t".into(),
+        "isize" => "ptrdiff_t".into(),
         "f32" => "float".into(),
         "f64" => "double".into(),
         _ if PLAIN.contains(&name) => {

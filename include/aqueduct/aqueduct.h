@@ -4347,6 +4347,487 @@ aq_status aq_event_file_is_whole(const aq_event_file *file, int32_t *out);
  */
 aq_status aq_event_file_free(aq_event_file *file);
 
+/* =============================================================================================================
+ * Signal streams
+ *
+ * A signal stream is an array over time: frames that are alike, each with its index, at a sample rate. An output sends them in chunks to any
+ * number of inputs, in the same process, in others, or on other hosts. What both sides must know of a stream are its params, a JSON text:
+ * the output gives it out, an input is made with it. They are those of pyacq, whose programs may be at either end (docs/signal-streams.md).
+ *
+ * The first axis of frames is time; the index of a chunk or a window is that of the frame behind its last. Indices only grow, and
+ * tell what is missing.
+ *
+ * ```c
+ * aq_output_stream_config config;
+ * aq_output_stream_config_init(&config, sizeof config);
+ * const int64_t shape[] = {-1, 16};              // any number of frames of 16 channels
+ * config.protocol = AQ_PROTOCOL_SHM;
+ * config.dtype = "<i2"; config.shape = shape; config.ndim = 2;
+ * config.sample_rate = 30000;
+ * check(aq_output_stream_new(&config, &output));
+ * aq_output_stream_params_json(output, json, sizeof json, NULL);
+ *
+ * check(aq_input_stream_connect(json, NULL, &input));          // in another process
+ * aq_array_view view;
+ * aq_array_view_init(&view, sizeof view);
+ * while ((status = aq_input_stream_recv(input, AQ_WAIT_FOREVER, &view)) == AQ_OK) {
+ *     if (view.gap_start < view.gap_end)
+ *         printf("frames %" PRId64 " to %" PRId64 " are missing\n", view.gap_start, view.gap_end);
+ *     process(view.data, view.frames);
+ *     aq_array_view_release(&view);
+ * }
+ * ```
+ * ============================================================================================================= */
+
+/** ZeroMQ over TCP: between hosts, and with pyacq. */
+#define AQ_PROTOCOL_TCP 0
+/** ZeroMQ over a socket in the file system: between processes of a host, and with pyacq. */
+#define AQ_PROTOCOL_IPC 1
+/** Within the process: inputs get references to the same memory. */
+#define AQ_PROTOCOL_INPROC 2
+/** Shared memory, between processes of a host and a user. */
+#define AQ_PROTOCOL_SHM 3
+/** Chunks travel as they are. */
+#define AQ_TRANSFER_PLAINDATA 0
+/** Of tcp and ipc: word of chunks travels; they lie in a file that both sides map, as pyacq has it. */
+#define AQ_TRANSFER_SHAREDMEM 1
+/** Not compressed. */
+#define AQ_COMPRESSION_NONE 0
+/** Of tcp and ipc: blosc with its own codec. */
+#define AQ_COMPRESSION_BLOSC_BLOSCLZ 1
+/** Of tcp and ipc: blosc with LZ4. */
+#define AQ_COMPRESSION_BLOSC_LZ4 2
+/** The label "analogsignal". */
+#define AQ_STREAM_ANALOGSIGNAL 0
+/** The label "digitalsignal". */
+#define AQ_STREAM_DIGITALSIGNAL 1
+/** The label "event". */
+#define AQ_STREAM_EVENT 2
+/** The label "image". */
+#define AQ_STREAM_IMAGE 3
+/** The label "video". */
+#define AQ_STREAM_VIDEO 4
+/** Any other label. */
+#define AQ_STREAM_OTHER 5
+
+/**
+ * What is known of a stream. Initialise it with aq_stream_info_init() first. What it points to belongs to the stream's end that was asked,
+ * and is valid until that is freed.
+ */
+typedef struct aq_stream_info {
+    /** Set by aq_stream_info_init(). */
+    size_t struct_size;
+    /** One of AQ_PROTOCOL_*. */
+    int32_t protocol;
+    /** One of AQ_TRANSFER_*. */
+    int32_t transfermode;
+    /** One of AQ_COMPRESSION_*. */
+    int32_t compression;
+    /** One of AQ_STREAM_*. */
+    int32_t streamtype;
+    /** The label itself. */
+    const char *streamtype_label;
+    /** Where the output is, for people: "tcp://127.0.0.1:5000". */
+    const char *address;
+    /** The type of elements: as numpy writes it ("<f4"), or a JSON list of fields. */
+    const char *dtype;
+    /** Bytes of an element. */
+    size_t item_size;
+    /** Bytes of a frame. */
+    size_t frame_size;
+    /** Axes, time included. */
+    size_t ndim;
+    /** Elements along each axis; -1 along the first: any number of frames. */
+    const int64_t *shape;
+    /** Frames per second. */
+    double sample_rate;
+    /** The unit of values; "" if there is none. */
+    const char *units;
+    /** What to multiply values by to have them in `units`; NaN: not known. */
+    double scale;
+    /** What to add then; NaN: not known. */
+    double offset;
+    /** The value of frames that nobody sent; NaN: NaN, or 0 for what has none. */
+    double fill;
+    /** Of AQ_TRANSFER_SHAREDMEM: frames in the file. */
+    uint64_t buffer_size;
+} aq_stream_info;
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param info the struct
+ * @param struct_size sizeof *info
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_info_init(aq_stream_info *info, size_t struct_size);
+
+/* =============================================================================================================
+ * Views of arrays
+ *
+ * A view is a look at frames where they are: at a chunk that was received, or into a history. It is held until it is released, whatever
+ * becomes of the stream or history meanwhile. A chunk's frames do not change. Frames of a history are overwritten at some time, also while a
+ * view is held; aq_array_view_check() and aq_array_view_release() tell: first look, or copy, then ask.
+ * ============================================================================================================= */
+
+/** Frames where they are. Initialise it with aq_array_view_init() before its first use; after aq_array_view_release() it can be used again. */
+typedef struct aq_array_view {
+    /** Set by aq_array_view_init(). */
+    size_t struct_size;
+    /** Element (0, 0, ...). Elements are of the stream's dtype; read-only. */
+    const void *data;
+    /** Bytes of all elements. */
+    size_t size;
+    /** Axes, at least 1; the first is time. */
+    size_t ndim;
+    /** Elements along each axis. */
+    const size_t *shape;
+    /** Bytes from one element to the next along each axis; may be negative. */
+    const ptrdiff_t *strides;
+    /** 1 if all elements are in C order without gaps from `data` on, so that `size` bytes can be read at once. */
+    int32_t contiguous;
+    /** 0. */
+    uint32_t reserved;
+    /** The number of frames: shape[0]. */
+    size_t frames;
+    /** The index behind the last frame in time. */
+    int64_t index;
+    /** Of a chunk that was received: the frames from `gap_start` to before `gap_end`, right before it, did not come. Mostly both are 0. */
+    int64_t gap_start;
+    /** See `gap_start`. */
+    int64_t gap_end;
+    /** What is held; NULL once released. Not to be touched. */
+    void *held;
+} aq_array_view;
+
+/**
+ * Writes zeros, and the struct's size: a view that holds nothing.
+ *
+ * @param view the struct
+ * @param struct_size sizeof *view
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_array_view_init(aq_array_view *view, size_t struct_size);
+
+/**
+ * Whether what was read through a view until now were its frames. Of a chunk, and of nothing, always.
+ *
+ * @param view the view
+ * @return AQ_OK; AQ_E_NOT_FOUND when frames were overwritten meanwhile: what was read since the last AQ_OK is not to be used
+ *
+ * Threads: any.
+ */
+aq_status aq_array_view_check(const aq_array_view *view);
+
+/**
+ * Checks a view as aq_array_view_check() does, and gives its frames back: its pointers are not valid any more, and it holds nothing,
+ * whatever the status. A view that holds nothing stays as it is.
+ *
+ * @param view the view
+ * @return AQ_OK; AQ_E_NOT_FOUND when frames were overwritten meanwhile: what was read since the last AQ_OK is not to be used
+ *
+ * Threads: one at a time for a view; any thread, at the same time as any function of the stream or history.
+ */
+aq_status aq_array_view_release(aq_array_view *view);
+
+/* =============================================================================================================
+ * Output streams
+ *
+ * An output sends frames to all inputs that are connected at the time. When an input is too slow, the output waits for it, or drops frames,
+ * as its overflow policy says; every frame is counted, and an input sees exactly which ones it missed.
+ * ============================================================================================================= */
+
+/** What suits the transport: AQ_OVERFLOW_DROP_OLDEST with AQ_TRANSFER_SHAREDMEM, else AQ_OVERFLOW_BLOCK. */
+#define AQ_OVERFLOW_DEFAULT (-1)
+
+/** An output. */
+typedef struct aq_output_stream aq_output_stream;
+
+/**
+ * What a stream carries, and how. Initialise it with aq_output_stream_config_init(), then set what differs from the defaults. Texts and
+ * lists are copied.
+ */
+typedef struct aq_output_stream_config {
+    /** Set by aq_output_stream_config_init(). */
+    size_t struct_size;
+    /** How chunks travel: one of AQ_PROTOCOL_*. Default AQ_PROTOCOL_TCP. */
+    int32_t protocol;
+    /** One of AQ_TRANSFER_*. Default AQ_TRANSFER_PLAINDATA. */
+    int32_t transfermode;
+    /**
+     * Of tcp: the address to listen at, or "*"; NULL: "127.0.0.1". Of ipc: an absolute path of the socket, or else one is chosen. Ignored by
+     * others.
+     */
+    const char *interface;
+    /** Of tcp: the port to listen at, 1 to 65535; 0, the default: one that the system chooses. */
+    int32_t port;
+    /** A label: one of AQ_STREAM_*. Default AQ_STREAM_ANALOGSIGNAL. */
+    int32_t streamtype;
+    /** The label itself, where streamtype is AQ_STREAM_OTHER; NULL else. */
+    const char *streamtype_label;
+    /**
+     * The type of elements as numpy writes it ("<i2", "float32", "datetime64[ms]"), or a list of fields in JSON:
+     * `[["time", "<u8"], ["label", "S16"], ["xy", "<f4", [2]]]`. NULL: "float32".
+     */
+    const char *dtype;
+    /**
+     * The shape of chunks: `ndim` numbers, the first of which is frames: -1 for any number, or how many each chunk must have. The others at
+     * least 1. NULL: {-1, 1}.
+     */
+    const int64_t *shape;
+    /** Axes: 1 to 64; 0 where shape is NULL. */
+    size_t ndim;
+    /** The order in which axes lie in shared rings and histories, from the one that varies last: each of 0 to ndim - 1 once. NULL: C order. */
+    const size_t *axisorder;
+    /** Of AQ_TRANSFER_SHAREDMEM: frames in the file; at least 1. Default 0. */
+    uint64_t buffer_size;
+    /** One of AQ_COMPRESSION_*. Default AQ_COMPRESSION_NONE. */
+    int32_t compression;
+    /** Of AQ_TRANSFER_SHAREDMEM: 1: the file has every frame twice, so that readers which map it have any window in one piece. Default 0. */
+    int32_t doubled;
+    /** What to multiply values by to have them in `units`, for those who receive them; NaN, the default: not said. */
+    double scale;
+    /** What to add then; NaN, the default: not said. */
+    double offset;
+    /** The unit of values; NULL: none. */
+    const char *units;
+    /** Frames per second: positive. Default 1. */
+    double sample_rate;
+    /** The value of frames that were skipped, in rings and histories; NaN, the default: NaN, or 0 for what has none. */
+    double fill;
+    /** Frames of a chunk at the least: frames are collected until there are as many. Default 0: each call sends a chunk. */
+    size_t min_chunk_frames;
+    /** What happens when an input is too slow: one of AQ_OVERFLOW_*. Default AQ_OVERFLOW_DEFAULT. */
+    int32_t overflow;
+    /** Of inproc (at most 65536), tcp and ipc: chunks that wait for each input at the most; at least 1. Default 1000. */
+    uint32_t queue_chunks;
+    /** Of shm: chunks in the ring, 1 to 2^20. Default 1024. */
+    size_t ring_chunks;
+    /** Of shm: bytes in the ring, 1 to 2^40; a chunk may have nearly half of it. Faster if it fits into the processor's cache. Default 8 MiB. */
+    size_t ring_bytes;
+    /** Of shm: inputs at the most, 1 to 1024. Default 64. */
+    size_t max_inputs;
+    /** Of tcp and ipc: how long aq_output_stream_free() waits for what still has to be sent, in ns; at most 1 hour. Default 1 s. */
+    int64_t linger_ns;
+    /** Of ipc and AQ_TRANSFER_SHAREDMEM: the folder for the socket and the file; NULL: that for temporary files (TMPDIR, else /tmp). */
+    const char *folder;
+    /** What else is to be in the params, for those receivers that know it: a JSON object; NULL: nothing. */
+    const char *extra_json;
+} aq_output_stream_config;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_output_stream_config_init(aq_output_stream_config *config, size_t struct_size);
+
+/**
+ * Opens the output of a stream. Inputs may connect from then on, with its params.
+ *
+ * @param config what it carries, and how; copied
+ * @param out receives the output; free it with aq_output_stream_free()
+ * @return AQ_OK; AQ_E_INVALID when a field of config is out of range; AQ_E_FORMAT when dtype, shape or extra_json are none;
+ *     AQ_E_UNSUPPORTED when the transport cannot have the overflow policy, or needs a feature that this build lacks; AQ_E_IO when the
+ *     system refuses: a port that is taken, a folder that is not there; AQ_E_NOMEM
+ *
+ * Threads: any.
+ */
+aq_status aq_output_stream_new(const aq_output_stream_config *config, aq_output_stream **out);
+
+/**
+ * The params of a stream, with which inputs connect: a JSON text in one line.
+ *
+ * @param output the output
+ * @param buffer receives the text and its NUL; may be NULL when size is 0
+ * @param size its bytes
+ * @param needed receives how many bytes the text and its NUL take, also when they do not fit; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_output_stream_params_json(const aq_output_stream *output, char *buffer, size_t size,
+    size_t *needed);
+
+/**
+ * Where an output is, for people: "tcp://127.0.0.1:5000", "shm://NAME".
+ *
+ * @param output the output
+ * @param buffer receives the text and its NUL; may be NULL when size is 0
+ * @param size its bytes
+ * @param needed receives how many bytes the text and its NUL take, also when they do not fit; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_output_stream_address(const aq_output_stream *output, char *buffer, size_t size, size_t *needed);
+
+/**
+ * What is known of a stream.
+ *
+ * @param output the output
+ * @param info receives it; initialised with aq_stream_info_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_output_stream_get_info(const aq_output_stream *output, aq_stream_info *info);
+
+/**
+ * Closes an output. What was collected for a chunk is published without waiting; what a slow input has no space for is lost, and a
+ * warning is logged: aq_output_stream_flush() waits for it. Inputs receive what was published, and inproc and shm inputs then end.
+ *
+ * An output that others use (nodes, a registry) is closed when they are freed, too.
+ *
+ * @param output the output, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no output, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this output may be running or follow.
+ */
+aq_status aq_output_stream_free(aq_output_stream *output);
+
+/* =============================================================================================================
+ * Input streams
+ *
+ * An input receives the frames that an output sends from the time on that it connects, in order, and is told exactly which ones are missing.
+ * It can keep the latest frames in a history (aq_input_stream_set_buffer()), to be looked at by their index.
+ * ============================================================================================================= */
+
+/** Of a requirement: any will do. */
+#define AQ_ANY (-1)
+
+/** An input. */
+typedef struct aq_input_stream aq_input_stream;
+
+/**
+ * How an input receives, and what it requires of the stream. Initialise it with aq_input_stream_config_init(), then set what differs from the
+ * defaults. Texts and lists are copied.
+ */
+typedef struct aq_input_stream_config {
+    /** Set by aq_input_stream_config_init(). */
+    size_t struct_size;
+    /** Frames of each chunk, in front of a gap and at the end fewer. Default 0: chunks as they were sent. */
+    size_t chunk_frames;
+    /** The protocol that the stream must have: one of AQ_PROTOCOL_*. Default AQ_ANY. */
+    int32_t require_protocol;
+    /** The transfer mode that it must have: one of AQ_TRANSFER_*. Default AQ_ANY. */
+    int32_t require_transfermode;
+    /** The type that its elements must have, as in aq_output_stream_config; NULL: any. */
+    const char *require_dtype;
+    /** The shape that its chunks must have; -1 along an axis: any. NULL: any. */
+    const int64_t *require_shape;
+    /** Axes of require_shape: 1 to 64; 0 where it is NULL. */
+    size_t require_ndim;
+    /**
+     * Params that replace those of the output, or are added: a JSON object; NULL: none. As `{"interface": "10.0.0.1"}` where the output is
+     * behind another address.
+     */
+    const char *overrides_json;
+    /** Of tcp and ipc: chunks that wait here at the most; at least 1. Default 1000. */
+    uint32_t queue_chunks;
+    /** 0. */
+    uint32_t reserved;
+    /** Of tcp and ipc: bytes of a chunk at the most; at least 1. Default 2^30. */
+    uint64_t max_chunk_bytes;
+    /**
+     * Of tcp and ipc: how long to wait until the output has answered, in ns; AQ_WAIT_FOREVER. Default 0: the connection is made in the
+     * background, and the output need not be there yet.
+     */
+    int64_t connect_timeout_ns;
+} aq_input_stream_config;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_input_stream_config_init(aq_input_stream_config *config, size_t struct_size);
+
+/**
+ * Connects to the output of a stream, and receives what it sends from then on.
+ *
+ * An inproc or shm output must be there. A tcp or ipc output is looked for in the background, and again when it comes back after its end:
+ * chunks that it sends before the connection is made are missed. aq_output_stream_wait_inputs() tells an output that its inputs are there.
+ *
+ * @param params_json what the output says of itself (aq_output_stream_params_json(), or pyacq's params)
+ * @param config how to receive, and what is required; copied; NULL for the defaults
+ * @param out receives the input; free it with aq_input_stream_free()
+ * @return AQ_OK; AQ_E_FORMAT when params_json or overrides_json are none; AQ_E_INVALID when a field of config is out of range, or the stream
+ *     is not what is required: the message says what differs; AQ_E_NOT_FOUND when there is no such output (inproc, shm); AQ_TIMEOUT when
+ *     it did not answer in connect_timeout_ns; AQ_E_STATE when it has as many inputs as it may have; AQ_E_UNSUPPORTED when the transport
+ *     needs a feature that this build lacks; AQ_E_VERSION when the output is of another version that cannot be read; AQ_E_IO
+ *
+ * Threads: any.
+ */
+aq_status aq_input_stream_connect(const char *params_json, const aq_input_stream_config *config,
+    aq_input_stream **out);
+
+/**
+ * The params of the stream as the input has them, overrides included: a JSON text in one line.
+ *
+ * @param input the input
+ * @param buffer receives the text and its NUL; may be NULL when size is 0
+ * @param size its bytes
+ * @param needed receives how many bytes the text and its NUL take, also when they do not fit; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_input_stream_params_json(const aq_input_stream *input, char *buffer, size_t size, size_t *needed);
+
+/**
+ * What is known of a stream.
+ *
+ * @param input the input
+ * @param info receives it; initialised with aq_stream_info_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_input_stream_get_info(const aq_input_stream *input, aq_stream_info *info);
+
+/**
+ * Closes an input. Views that are held stay valid. An input that others use (nodes) is closed when they are freed, too.
+ *
+ * @param input the input, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no input, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this input may be running or follow.
+ */
+aq_status aq_input_stream_free(aq_input_stream *input);
+
+/* =============================================================================================================
+ * Histories
+ *
+ * A history keeps the latest frames of a stream by their index, and gives any window of them in one piece, without a copy. One thread
+ * appends at a time, any number look.
+ * ============================================================================================================= */
+
+/** A history. */
+typedef struct aq_history aq_history;
+
+/**
+ * Frees a history. Views that are held stay valid.
+ *
+ * @param history the history, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no history, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this history may be running or follow.
+ */
+aq_status aq_history_free(aq_history *history);
+
 #ifdef __cplusplus
 }
 #endif

@@ -28,6 +28,11 @@
 //! | [`event`] | `aq_event_buffer_*` |
 //! | [`sink`] | `aq_sink_*`, where event buffers write to |
 //! | [`event_file`] | `aq_event_file_*`, `aq_event_record` |
+//! | [`signal`] | `AQ_PROTOCOL_*` and other constants of signal streams, `aq_stream_info` |
+//! | [`array_view`] | `aq_array_view`, frames where they are |
+//! | [`output_stream`] | `aq_output_stream_*` |
+//! | [`input_stream`] | `aq_input_stream_*` |
+//! | [`history`] | `aq_history_*` |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -46,6 +51,7 @@
 // C's names are lower-case; a C reader's safety contract is the whole doc comment.
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
+pub mod array_view;
 pub mod callback;
 pub mod chunk;
 pub mod chunk_stream;
@@ -56,18 +62,22 @@ pub mod guard;
 pub mod handle;
 pub mod heap;
 pub mod heap_stream;
+pub mod history;
 pub mod inproc;
+pub mod input_stream;
 pub mod item;
 pub mod item_group;
 pub mod log;
 pub mod memory;
 pub mod memory_pool;
+pub mod output_stream;
 pub mod packet_layout;
 pub mod pcap_live_reader;
 pub mod pointer;
 pub mod reader;
 pub mod recv;
 pub mod ring;
+pub mod signal;
 pub mod sink;
 pub mod sized;
 pub mod stats;

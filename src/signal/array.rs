@@ -159,6 +159,24 @@ impl Layout {
         Self::new(item, offset, &self.shape, &strides.ok_or_else(too_large)?)
     }
 
+    /// Every `step`th element of the first axis from the first on, or from the last on if it is negative.
+    ///
+    /// # Panics
+    /// If `step` is 0, or there is no axis.
+    pub fn every(&self, step: isize) -> Self {
+        let mut every = self.clone();
+        every.shape[0] = self.shape[0].div_ceil(step.unsigned_abs());
+        if every.shape[0] > 1 {
+            every.strides[0] *= step;
+        }
+        if step < 0 && !every.is_empty() {
+            every.offset = self.offset.wrapping_add_signed(self.strides[0] * (self.shape[0] as isize - 1));
+        }
+        // A part of what could be computed before.
+        every.extent = extent(every.item, every.offset, &every.shape, &every.strides).unwrap_or(0..0);
+        every
+    }
+
     /// The axes, those with the longest steps first. Of those that are equal, the earlier ones.
     fn by_step(&self) -> Vec<usize> {
         let mut axes: Vec<usize> = (0..self.shape.len()).collect();
@@ -177,6 +195,19 @@ impl Layout {
                 return false;
             }
             step *= self.shape[axis];
+        }
+        true
+    }
+
+    /// Whether the last axis varies first, and nothing lies between elements: found without allocating.
+    pub fn is_c_order(&self) -> bool {
+        let mut step = self.item;
+        for (&count, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            if count > 1 && stride != step as isize {
+                return self.is_empty();
+            }
+            // No overflow: these are the bytes of some elements.
+            step *= count.max(1);
         }
         true
     }
@@ -403,6 +434,19 @@ pub(super) mod tests {
         }
 
         #[test]
+        fn every_so_many_of_any_view((layout, size) in views(), step in prop::sample::select(vec![1isize, 2, 3, 9, -1, -2, -3, -9])) {
+            let data: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8).collect();
+            let row = layout.size() / layout.shape()[0];
+            let all = elements(&data, &layout);
+            let rows: Vec<&[u8]> = all.chunks(row).collect();
+            let expected: Vec<u8> = match step {
+                1.. => rows.iter().step_by(step as usize).copied().flatten().copied().collect(),
+                _ => rows.iter().rev().step_by(step.unsigned_abs()).copied().flatten().copied().collect(),
+            };
+            prop_assert_eq!(elements(&data, &layout.every(step)), expected);
+        }
+
+        #[test]
         fn rows_of_any_view((layout, size) in views(), cut in 0usize..5) {
             let data: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8).collect();
             let cut = cut.min(layout.shape()[0]);
@@ -441,8 +485,10 @@ pub(super) mod tests {
         assert_eq!((f.strides(), f.is_dense()), (&[4, 16][..], true));
         let reversed = Layout::new(4, 36, &[4, 3], &[-12, 4]).unwrap();
         assert_eq!((reversed.extent(), reversed.is_dense()), (0..48, true));
+        assert!(c.is_c_order() && !f.is_c_order() && !reversed.is_c_order());
         let column = Layout::new(4, 4, &[4], &[12]).unwrap();
         assert_eq!((column.extent(), column.is_dense()), (4..44, false));
+        assert!(!column.is_c_order() && Layout::new(4, 4, &[1], &[12]).unwrap().is_c_order());
         let nothing = Layout::new(4, 0, &[0, 3], &[0, 0]).unwrap();
         assert_eq!((nothing.size(), nothing.extent(), nothing.is_dense()), (0, 0..0, true));
         let scalar = Layout::c_order(8, &[]).unwrap();

@@ -1,25 +1,24 @@
 //! The input of a stream: chunks in order, and an exact account of the frames that are missing between them.
+//!
+//! One thread receives at a time. What others may want to know meanwhile (counts, the history) stands in [`InputView`], which is never locked while a call
+//! waits.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::chunk::Chunk;
 use super::chunker::{Chunker, Length};
+use super::deadline::Deadline;
 use super::filter::{Chain, Filter, Frames, Refused};
 use super::history::{History, HistoryConfig};
 use super::params::Params;
 use super::transport::{NoChunk, Subscriber};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ring::Wait;
-
-/// What an input is told beside what it is to be connected to.
-#[derive(Debug, Clone, Default)]
-pub struct InputConfig {
-    /// Frames of each chunk; 0: as they were sent. In front of a gap, and at the end, chunks may be shorter.
-    pub chunk_frames: usize,
-}
 
 /// A chunk, and what is missing before it.
 #[derive(Debug, Clone)]
@@ -50,16 +49,52 @@ pub struct InputStats {
     pub malformed: u64,
     /// Times that the index went back to the beginning, because the output did so.
     pub restarts: u64,
-    /// Chunks that came and of which filters left nothing.
-    pub filtered_chunks: u64,
+    /// Frames that came out of the filters; without filters those that came.
+    pub filtered_frames: u64,
     /// Chunks that came and are lost because a filter failed.
     pub filter_errors: u64,
+}
+
+/// What can be known of an input while a thread is in a call of it.
+pub struct InputView {
+    params: Mutex<Arc<Params>>,
+    seen: Mutex<Seen>,
+    history: Mutex<Option<Arc<History>>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    stats: InputStats,
+    index: Option<u64>,
+}
+
+impl InputView {
+    /// What is known of the stream.
+    pub fn params(&self) -> Arc<Params> {
+        self.params.lock().clone()
+    }
+
+    /// What became of frames up to now.
+    pub fn stats(&self) -> InputStats {
+        self.seen.lock().stats
+    }
+
+    /// The index behind the last frame that came; `None` before the first.
+    pub fn index(&self) -> Option<u64> {
+        self.seen.lock().index
+    }
+
+    /// The latest frames, if they are kept.
+    pub fn history(&self) -> Result<Arc<History>> {
+        let history = self.history.lock().clone();
+        history.ok_or_else(|| Error::state("input: it keeps no frames; see set_buffer"))
+    }
 }
 
 /// The input of a stream. One thread uses it at a time.
 pub struct Input {
     /// Of what comes.
-    params: Params,
+    params: Arc<Params>,
     filters: Chain,
     subscriber: Box<dyn Subscriber>,
     chunker: Chunker,
@@ -71,19 +106,27 @@ pub struct Input {
     came: Option<u64>,
     /// The same behind the filters.
     next: Option<u64>,
-    history: Option<History>,
+    history: Option<Arc<History>>,
     stats: InputStats,
+    view: Arc<InputView>,
 }
 
 impl Input {
-    /// The input of the stream that `params` describe, whose chunks `subscriber` brings.
-    pub fn new(params: Params, subscriber: Box<dyn Subscriber>, config: &InputConfig) -> Self {
-        let length = match config.chunk_frames {
+    /// The input of the stream that `params` describe, whose chunks `subscriber` brings. It gives out chunks of `chunk_frames` frames, but in front of a
+    /// gap and at the end, where they may be shorter; with 0 as they were sent.
+    pub fn new(params: Params, subscriber: Box<dyn Subscriber>, chunk_frames: usize) -> Self {
+        let length = match chunk_frames {
             0 => Length::Any,
             frames => Length::Exactly(frames),
         };
+        let params = Arc::new(params);
+        let view = Arc::new(InputView {
+            params: Mutex::new(params.clone()),
+            seen: Mutex::default(),
+            history: Mutex::default(),
+        });
         Self {
-            filters: Chain::new(params.clone()),
+            filters: Chain::new(Params::clone(&params)),
             params,
             subscriber,
             chunker: Chunker::new(length),
@@ -93,6 +136,7 @@ impl Input {
             next: None,
             history: None,
             stats: InputStats::default(),
+            view,
         }
     }
 
@@ -111,7 +155,9 @@ impl Input {
                 "input: filters must be added before the first chunk is received and before set_buffer";
             return Err(Refused { filter, error: Error::state(reason) });
         }
-        self.filters.push(filter)
+        self.filters.push(filter)?;
+        *self.view.params.lock() = Arc::new(self.filters.params().clone());
+        Ok(())
     }
 
     /// What became of frames up to now.
@@ -124,6 +170,11 @@ impl Input {
         self.next
     }
 
+    /// What others may look at while this is in a call.
+    pub fn view(&self) -> &Arc<InputView> {
+        &self.view
+    }
+
     /// Keeps the latest `frames` frames, to be looked at by their index; those that did not come are filled. Frames that were received before are not in
     /// it.
     pub fn set_buffer(
@@ -132,21 +183,37 @@ impl Input {
         axisorder: Option<Vec<usize>>,
         fill: Option<f64>,
     ) -> Result<()> {
+        let config = self.history_config(frames, axisorder, fill);
+        self.keep(Some(History::new(&config)?));
+        Ok(())
+    }
+
+    /// What a history of so many frames of this stream is made with.
+    pub fn history_config(
+        &self,
+        frames: usize,
+        axisorder: Option<Vec<usize>>,
+        fill: Option<f64>,
+    ) -> HistoryConfig {
         let params = self.filters.params();
-        let history = History::new(&HistoryConfig {
+        HistoryConfig {
             dtype: params.dtype.clone(),
             frame_shape: params.frame_shape(),
             frames,
             axisorder: axisorder.or_else(|| params.axisorder.clone()),
             fill: fill.or(params.fill),
-        })?;
-        self.history = Some(history);
-        Ok(())
+        }
+    }
+
+    /// Appends what comes from now on to this history, or to none.
+    pub fn keep(&mut self, history: Option<History>) {
+        self.history = history.map(Arc::new);
+        self.view.history.lock().clone_from(&self.history);
     }
 
     /// The latest frames, if they are kept.
-    pub fn history(&self) -> Result<&History> {
-        self.history.as_ref().ok_or_else(|| Error::state("input: it keeps no frames; see set_buffer"))
+    pub fn history(&self) -> Result<Arc<History>> {
+        self.view.history()
     }
 
     /// A descriptor that is readable when it may be worth calling [`receive`](Self::receive); but not while chunks are ready that were cut out of one:
@@ -157,30 +224,31 @@ impl Input {
 
     /// Takes the next chunk.
     pub fn receive(&mut self, wait: Wait) -> Result<Received, NoChunk> {
-        let deadline = match wait {
-            Wait::For(time) => Instant::now().checked_add(time),
-            _ => None,
-        };
-        loop {
-            if let Some(received) = self.ready.pop_front() {
-                return Ok(received);
-            }
-            // What came meanwhile may not have made a chunk.
-            let wait = match deadline {
-                Some(deadline) => match deadline.saturating_duration_since(Instant::now()) {
-                    time if time.is_zero() => Wait::No,
-                    time => Wait::For(time),
-                },
-                None => wait,
-            };
-            match self.subscriber.receive(wait) {
+        self.poll(wait)?;
+        // There is one: that is what poll has waited for.
+        self.ready.pop_front().ok_or(NoChunk::Empty)
+    }
+
+    /// Waits until there is a chunk, which the next [`receive`](Self::receive) takes at once. It is counted already, and in the history.
+    pub fn poll(&mut self, wait: Wait) -> Result<(), NoChunk> {
+        let found = self.fetch(Deadline::new(wait));
+        *self.view.seen.lock() = Seen { stats: self.stats, index: self.next };
+        match found {
+            // It could wait a little, and then no more.
+            Err(NoChunk::Empty) if wait != Wait::No => Err(NoChunk::TimedOut),
+            found => found,
+        }
+    }
+
+    /// Has the transport bring chunks until one is ready.
+    fn fetch(&mut self, deadline: Deadline) -> Result<(), NoChunk> {
+        while self.ready.is_empty() {
+            match self.subscriber.receive(deadline.left()) {
                 Ok(chunk) => self.take(chunk)?,
-                Err(NoChunk::Empty) if deadline.is_some() => return Err(NoChunk::TimedOut),
                 Err(NoChunk::Ended) => {
                     // What was collected for a chunk that will not be full.
-                    let Self { chunker, ready, gap, .. } = self;
-                    chunker.flush(&mut |chunk| ready.push_back(Received { chunk, gap: std::mem::take(gap) }));
-                    if ready.is_empty() {
+                    self.make_ready_what_is_collected();
+                    if self.ready.is_empty() {
                         return Err(NoChunk::Ended);
                     }
                 }
@@ -191,6 +259,7 @@ impl Input {
                 Err(other) => return Err(other),
             }
         }
+        Ok(())
     }
 
     /// Looks where a chunk belongs.
@@ -201,9 +270,15 @@ impl Input {
             self.stats.malformed += 1;
             let (expected, shape) = (self.params.frame_shape(), chunk.layout.shape());
             return Err(NoChunk::Failed(Error::new(
-                crate::error::ErrorKind::Format,
+                ErrorKind::Format,
                 format!("input: a frame must be of shape {expected:?} (got {:?})", &shape[1..]),
             )));
+        }
+        if chunk.index > i64::MAX as u64 || chunk.frames() as u64 > chunk.index {
+            self.stats.malformed += 1;
+            let reason =
+                format!("input: a chunk of {} frames cannot end at index {}", chunk.frames(), chunk.index);
+            return Err(NoChunk::Failed(Error::new(ErrorKind::Format, reason)));
         }
         if chunk.frames() == 0 {
             return Ok(());
@@ -219,7 +294,7 @@ impl Input {
             self.stats.restarts += 1;
             self.make_ready_what_is_collected();
             (self.came, self.next) = (None, None);
-            self.filters.restart();
+            self.filters.go_back(0);
             if let Some(history) = &self.history {
                 history.reset();
             }
@@ -236,15 +311,13 @@ impl Input {
         self.stats.bytes += chunk.layout.size() as u64;
         let chunk = match Frames::shared(chunk).and_then(|frames| self.filters.apply(frames)) {
             Ok(Some(chunk)) => chunk,
-            Ok(None) => {
-                self.stats.filtered_chunks += 1;
-                return Ok(());
-            }
+            Ok(None) => return Ok(()),
             Err(error) => {
                 self.stats.filter_errors += 1;
                 return Err(NoChunk::Failed(error));
             }
         };
+        self.stats.filtered_frames += chunk.frames() as u64;
         if let Some(next) = self.next
             && chunk.start() > next
         {
@@ -267,14 +340,11 @@ impl Input {
     /// Appends a chunk to the history.
     fn remember(&self, chunk: &Chunk) -> Result<(), NoChunk> {
         let Some(history) = &self.history else { return Ok(()) };
-        let index = i64::try_from(chunk.index).map_err(|_| {
-            NoChunk::Failed(Error::invalid(format!("input: index {} is too large", chunk.index)))
-        })?;
         // Of a chunk that is longer than the history, the end is kept.
         let frames = chunk.frames();
         let part = chunk.part(frames.saturating_sub(history.frames()), frames);
         // SAFETY: a chunk's layout lies within its data.
-        let appended = unsafe { history.append(part.data.as_ptr(), &part.layout, Some(index)) };
+        let appended = unsafe { history.append(part.data.as_ptr(), &part.layout, Some(chunk.index as i64)) };
         appended.map(|_| ()).map_err(NoChunk::Failed)
     }
 
@@ -288,6 +358,19 @@ impl Input {
                 Err(failed) => return Err(failed),
             }
         }
+    }
+
+    /// Begins again: the next chunk is the first, wherever it begins, and the history goes on at index 0. Frames of chunks that were not given out are
+    /// forgotten.
+    pub fn reset_index(&mut self) {
+        self.make_ready_what_is_collected();
+        self.ready.clear();
+        (self.came, self.next, self.gap) = (None, None, 0..0);
+        self.filters.go_back(0);
+        if let Some(history) = &self.history {
+            history.reset();
+        }
+        self.view.seen.lock().index = None;
     }
 }
 
@@ -318,7 +401,7 @@ mod tests {
 
     fn input(chunks: Vec<Result<Chunk, NoChunk>>, chunk_frames: usize) -> Input {
         let params = Params::new(parse_dtype("u1").unwrap(), &[-1, 1]);
-        Input::new(params, Box::new(Prepared(chunks.into())), &InputConfig { chunk_frames })
+        Input::new(params, Box::new(Prepared(chunks.into())), chunk_frames)
     }
 
     /// Start and end of each chunk, and the gap before it.
@@ -388,6 +471,46 @@ mod tests {
             let Err(NoChunk::Failed(_)) = input.receive(Wait::Forever) else { panic!() };
         }
         assert_eq!(all(&mut input), [(0..1, 0..0)]);
+        assert_eq!(input.stats().malformed, 2);
+    }
+
+    #[test]
+    fn polling_takes_nothing_and_others_may_look() {
+        let mut input = input(vec![chunk(0, 3), chunk(5, 1), Err(NoChunk::Ended)], 2);
+        let view = input.view().clone();
+        assert_eq!((view.index(), view.history().is_err()), (None, true));
+        input.set_buffer(4, None, None).unwrap();
+        for _ in 0..3 {
+            assert_eq!(input.poll(Wait::No), Ok(()));
+        }
+        assert_eq!((view.index(), view.stats().chunks, view.history().unwrap().index()), (Some(3), 1, 3));
+        assert_eq!(all(&mut input), [(0..2, 0..0), (2..3, 0..0), (5..6, 3..5)]);
+        assert_eq!((view.stats(), view.stats().missing_frames), (input.stats(), 2));
+        assert_eq!(input.poll(Wait::No), Err(NoChunk::Empty));
+    }
+
+    #[test]
+    fn a_reset_begins_anywhere() {
+        let mut input = input(vec![chunk(0, 3), chunk(10, 2)], 2);
+        input.set_buffer(4, None, None).unwrap();
+        input.poll(Wait::No).unwrap();
+        input.reset_index();
+        assert_eq!((input.history().unwrap().index(), input.index()), (0, None));
+        assert_eq!(all(&mut input), [(10..12, 0..0)]);
+        assert_eq!((input.stats().gaps, input.history().unwrap().index()), (0, 12));
+    }
+
+    #[test]
+    fn indices_that_cannot_be_are_no_chunks() {
+        let mut far = chunk(0, 2).unwrap();
+        far.index = u64::MAX;
+        let mut early = chunk(0, 2).unwrap();
+        early.index = 1;
+        let mut input = input(vec![Ok(far), Ok(early)], 0);
+        for _ in 0..2 {
+            let Err(NoChunk::Failed(error)) = input.receive(Wait::No) else { panic!() };
+            assert!(error.message().contains("cannot end at index"), "{error}");
+        }
         assert_eq!(input.stats().malformed, 2);
     }
 }

@@ -6,6 +6,9 @@
 //! | [`chunk`] | frames that follow each other, shared by reference |
 //! | [`chunker`] | chunks of other lengths |
 //! | [`output`], [`input`] | the two ends of a stream |
+//! | [`open`] | the two ends out of params: which transport carries them |
+//! | [`requirements`] | what a receiver requires of a stream |
+//! | [`shared`] | the two ends with several owners |
 //! | [`params`], [`numpy`] | what both sides know of a stream, as JSON; types of elements |
 //! | [`rep`] | a stream's params, asked for by pyacq's relay node |
 //! | [`transport`] | how chunks travel: in the process, in shared memory, by ZeroMQ |
@@ -17,13 +20,17 @@
 pub mod array;
 pub mod chunk;
 pub mod chunker;
+mod deadline;
 pub mod filter;
 pub mod history;
 pub mod input;
 mod memory;
 pub mod numpy;
+pub mod open;
 pub mod output;
 pub mod params;
 pub mod rep;
+pub mod requirements;
+pub mod shared;
 pub mod transport;
 pub mod wire;

@@ -33,10 +33,13 @@ const NAMES: [(&str, &str); 21] = [
 /// How deeply records may be nested.
 const MOST_DEPTH: usize = 16;
 
-/// Reads a type's name: `float32`, `<f4`, `S32`, `datetime64[ms]`, or a list of fields as numpy writes it.
+/// Reads a type's name: `float32`, `<f4`, `S32`, `datetime64[ms]`, or a list of fields as numpy or JSON writes it.
 pub fn parse_dtype(text: &str) -> Result<Dtype> {
     let text = text.trim();
     if text.starts_with('[') {
+        if let Ok(fields) = serde_json::from_str(text) {
+            return dtype_from_json(&fields);
+        }
         return Dtype::parse_fields(text);
     }
     let code = match NAMES.iter().find(|(name, _)| *name == text) {
@@ -179,6 +182,7 @@ mod tests {
             ("=i8", "<i8"),
             (" complex128 ", "<c16"),
             ("[('t', '<f8'), ('v', '<i4', (2,))]", "[('t', '<f8'), ('v', '<i4', (2,))]"),
+            (r#"[["t", "<f8"], ["v", "<i4", [2]]]"#, "[('t', '<f8'), ('v', '<i4', (2,))]"),
         ] {
             assert_eq!(parse_dtype(text).unwrap().to_string(), expected, "{text}");
         }

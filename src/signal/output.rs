@@ -1,13 +1,22 @@
 //! The output of a stream: frames of an array go to all inputs, in chunks of at least so many frames.
+//!
+//! One thread sends at a time. What others may want to know meanwhile (params, counts, how far the inputs are behind) stands in [`OutputView`], which is
+//! never locked while a call waits. Invariant: of frames that wait for a slow input the output itself holds one chunk at the most, beside those that are
+//! collected for a chunk: it takes no more until that chunk is published.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::array::Layout;
 use super::chunk::Chunk;
 use super::chunker::{Chunker, Length};
+use super::deadline::Deadline;
 use super::filter::{Chain, Filter, Frames, Refused};
 use super::params::Params;
-use super::transport::{InputInfo, Published, Publisher};
+use super::transport::{InputInfo, InputList, Published, Publisher};
 use crate::error::{Error, Result};
 use crate::ring::Wait;
 
@@ -16,32 +25,72 @@ use crate::ring::Wait;
 pub struct OutputStats {
     /// Chunks that were published.
     pub chunks: u64,
-    /// Frames that were sent, also those that wait for more to make a chunk.
+    /// Frames that were taken: published, collected for a chunk, waiting for a slow input, or refused.
     pub frames: u64,
     /// Bytes of these.
     pub bytes: u64,
+    /// Frames that were published, at least to one input if there was any.
+    pub published_frames: u64,
+    /// Frames that are collected for a chunk, or wait for a slow input.
+    pub waiting_frames: u64,
+    /// Frames of chunks that could not be published: the transport failed, or cannot carry as many at once.
+    pub failed_frames: u64,
     /// Frames that were dropped for inputs that were too slow, summed over these, where the transport knows that.
     pub dropped_frames: u64,
     /// Frames that were skipped by an index that was ahead.
     pub skipped_frames: u64,
-    /// Times that filters left nothing of the frames that were sent at once.
-    pub filtered_chunks: u64,
-    /// Times that a filter failed. The frames that were to be sent then are in none of the other counts.
+    /// The index behind the last frame that was taken.
+    pub index: u64,
+    /// Frames that came out of the filters; without filters those that were sent. Each is published, waits, or has failed.
+    pub filtered_frames: u64,
+    /// Times that a filter failed: the frames that were to be sent then are not taken.
     pub filter_errors: u64,
+}
+
+/// What became of frames that were to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// They are taken. With `timed_out` they, or the chunk that they completed, wait for a slow input: the next call goes on with it.
+    Taken(Published),
+    /// They are not taken, and nothing has changed: what was taken before still waits for a slow input. Send them again.
+    Refused,
+}
+
+/// What can be known of an output while a thread is in a call of it.
+pub struct OutputView {
+    params: Mutex<Arc<Params>>,
+    stats: Mutex<OutputStats>,
+    inputs: Option<Arc<dyn InputList>>,
+}
+
+impl OutputView {
+    /// What an input must know to find it.
+    pub fn params(&self) -> Arc<Params> {
+        self.params.lock().clone()
+    }
+
+    /// What became of frames up to now.
+    pub fn stats(&self) -> OutputStats {
+        *self.stats.lock()
+    }
+
+    /// The inputs; `None` where the transport does not know them.
+    pub fn inputs(&self) -> Option<Vec<InputInfo>> {
+        self.inputs.as_ref().map(|list| list.inputs())
+    }
 }
 
 /// The output of a stream. One thread uses it at a time.
 pub struct Output {
     /// Of what is sent.
-    params: Params,
+    params: Arc<Params>,
     filters: Chain,
     publisher: Box<dyn Publisher>,
     chunker: Chunker,
-    /// The index behind the last frame that was sent.
-    index: u64,
     /// Chunks that are ready and have not been published: a slow input kept them waiting.
-    waiting: std::collections::VecDeque<Chunk>,
+    waiting: VecDeque<Chunk>,
     stats: OutputStats,
+    view: Arc<OutputView>,
 }
 
 impl Output {
@@ -49,10 +98,16 @@ impl Output {
     pub fn new(mut params: Params, publisher: Box<dyn Publisher>, min_chunk_frames: usize) -> Result<Self> {
         params.check()?;
         publisher.describe(&mut params);
+        let params = Arc::new(params);
+        let view = Arc::new(OutputView {
+            params: Mutex::new(params.clone()),
+            stats: Mutex::default(),
+            inputs: publisher.input_list(),
+        });
         let chunker = Chunker::new(Length::AtLeast(min_chunk_frames));
-        let (index, stats, waiting) = (0, OutputStats::default(), Default::default());
-        let filters = Chain::new(params.clone());
-        Ok(Self { params, filters, publisher, chunker, index, waiting, stats })
+        let filters = Chain::new(Params::clone(&params));
+        let (waiting, stats) = (VecDeque::new(), OutputStats::default());
+        Ok(Self { params, filters, publisher, chunker, waiting, stats, view })
     }
 
     /// What an input must know to find it, and what it gets: what filters have made of the params.
@@ -77,6 +132,7 @@ impl Output {
             return Err(Refused { filter, error });
         }
         self.publisher.describe(self.filters.params_mut());
+        *self.view.params.lock() = Arc::new(self.filters.params().clone());
         Ok(())
     }
 
@@ -87,18 +143,23 @@ impl Output {
 
     /// The index behind the last frame that was sent.
     pub fn index(&self) -> u64 {
-        self.index
+        self.stats.index
     }
 
-    /// The inputs, where the transport knows them.
-    pub fn inputs(&self) -> Vec<InputInfo> {
-        self.publisher.inputs()
+    /// What others may look at while this is in a call.
+    pub fn view(&self) -> &Arc<OutputView> {
+        &self.view
+    }
+
+    /// How many inputs there are.
+    pub fn input_count(&mut self) -> Result<u64> {
+        self.publisher.input_count()
     }
 
     /// Sends frames, which are copied; the last of them gets index `index - 1`, or comes right behind those sent before.
     ///
     /// # Errors
-    /// `Invalid`: they are not of this stream, or would go back.
+    /// `Invalid`: they are not of this stream, or would go back, or are more than the transport can carry. They are not taken.
     ///
     /// # Safety
     /// From `data` on, the bytes that `layout` tells can be read.
@@ -108,11 +169,15 @@ impl Output {
         layout: &Layout,
         index: Option<u64>,
         wait: Wait,
-    ) -> Result<Published> {
+    ) -> Result<Sent> {
         let index = self.check(layout, index)?;
+        let deadline = Deadline::new(wait);
+        if self.publish(deadline.left())?.timed_out {
+            return Ok(Sent::Refused);
+        }
         // SAFETY: the caller's promise; the layout has as many frames as the index was found for.
         let frames = unsafe { Frames::lent(data, layout.clone(), index) };
-        self.take(frames, wait)
+        self.take(frames, deadline)
     }
 
     /// Sends frames that need not be copied.
@@ -122,13 +187,17 @@ impl Output {
         layout: Layout,
         index: Option<u64>,
         wait: Wait,
-    ) -> Result<Published> {
+    ) -> Result<Sent> {
         let index = self.check(&layout, index)?;
         if layout.extent().end > data.len() {
             let (end, size) = (layout.extent().end, data.len());
             return Err(Error::invalid(format!("the frames reach to byte {end} of {size}")));
         }
-        self.take(Frames::shared(Chunk { index, layout, data })?, wait)
+        let deadline = Deadline::new(wait);
+        if self.publish(deadline.left())?.timed_out {
+            return Ok(Sent::Refused);
+        }
+        self.take(Frames::shared(Chunk { index, layout, data })?, deadline)
     }
 
     /// The index behind the last of these frames.
@@ -149,13 +218,13 @@ impl Output {
                 "a chunk must have {fixed} frames, as shape says (got {frames})"
             )));
         }
-        let least = self.index.checked_add(frames).filter(|&index| index <= i64::MAX as u64);
+        let sent = self.stats.index;
+        let least = sent.checked_add(frames).filter(|&index| index <= i64::MAX as u64);
         let least = least.ok_or_else(|| Error::state("output: the index cannot grow any more"))?;
         match index {
             None => Ok(least),
             Some(index) if index >= least && index <= i64::MAX as u64 => Ok(index),
             Some(index) => {
-                let sent = self.index;
                 let rule =
                     format!("index must be at least {least}, as {sent} frames have been and {frames} come");
                 Err(Error::invalid(format!("{rule} (got {index})")))
@@ -163,28 +232,59 @@ impl Output {
         }
     }
 
-    fn take(&mut self, sent: Frames<'_>, wait: Wait) -> Result<Published> {
+    /// Takes frames; nothing waits to be published.
+    fn take(&mut self, sent: Frames<'_>, deadline: Deadline) -> Result<Sent> {
+        let (before, filtered) = (self.stats, self.filters.index());
+        // Older frames are in what may fail now.
+        let mixed = self.chunker.pending() > 0;
         let (start, index, frames, size) = (sent.start(), sent.index(), sent.frames(), sent.layout().size());
-        if frames > 0 {
-            let left = self.filters.apply(sent).inspect_err(|_| self.stats.filter_errors += 1)?;
-            let Self { chunker, waiting, stats, .. } = self;
-            match left {
-                Some(left) => chunker.push(left, &mut |chunk| waiting.push_back(chunk)),
-                None => stats.filtered_chunks += 1,
-            }
-        }
-        self.stats.skipped_frames += start - self.index;
+        let left = if frames > 0 { self.filters.apply(sent) } else { Ok(None) };
+        let left = left.inspect_err(|_| {
+            self.stats.filter_errors += 1;
+            self.show();
+        })?;
+        self.stats.skipped_frames += start - before.index;
         self.stats.frames += frames as u64;
         self.stats.bytes += size as u64;
-        self.index = index;
-        self.publish(wait)
+        self.stats.index = index;
+        if let Some(chunk) = left {
+            self.stats.filtered_frames += chunk.frames() as u64;
+            self.stats.waiting_frames += chunk.frames() as u64;
+            let Self { chunker, waiting, .. } = self;
+            chunker.push(chunk, &mut |chunk| waiting.push_back(chunk));
+        }
+        let published = self.publish(deadline.left());
+        if published.is_err() && !mixed {
+            // Nobody has got it.
+            self.stats = before;
+            self.filters.go_back(filtered);
+            self.show();
+        }
+        published.map(Sent::Taken)
     }
 
     /// Publishes what is ready. Also what an earlier call could not publish in its time.
+    ///
+    /// # Errors
+    /// The transport failed, or cannot carry as many frames at once: they are counted as failed, and the stream goes on.
     pub fn publish(&mut self, wait: Wait) -> Result<Published> {
+        let deadline = Deadline::new(wait);
         let mut all = Published::default();
+        // To be seen while this waits.
+        self.show();
         while let Some(chunk) = self.waiting.front() {
-            let published = self.publisher.publish(chunk, wait)?;
+            let frames = chunk.frames() as u64;
+            let published = match self.publisher.publish(chunk, deadline.left()) {
+                Ok(published) => published,
+                Err(error) => {
+                    // It would fail again and again.
+                    self.waiting.pop_front();
+                    self.stats.waiting_frames -= frames;
+                    self.stats.failed_frames += frames;
+                    self.show();
+                    return Err(error);
+                }
+            };
             all.inputs = published.inputs;
             all.dropped_frames += published.dropped_frames;
             self.stats.dropped_frames += published.dropped_frames;
@@ -192,10 +292,17 @@ impl Output {
                 all.timed_out = true;
                 break;
             }
-            self.stats.chunks += 1;
             self.waiting.pop_front();
+            self.stats.chunks += 1;
+            self.stats.waiting_frames -= frames;
+            self.stats.published_frames += frames;
         }
+        self.show();
         Ok(all)
+    }
+
+    fn show(&self) {
+        *self.view.stats.lock() = self.stats;
     }
 
     /// Publishes also frames that waited for more to make a chunk.
@@ -205,12 +312,30 @@ impl Output {
         self.publish(wait)
     }
 
-    /// Begins again at index 0.
-    pub fn reset_index(&mut self) {
-        let Self { chunker, waiting, .. } = self;
-        chunker.flush(&mut |chunk| waiting.push_back(chunk));
-        self.filters.restart();
-        self.index = 0;
+    /// Begins again at index 0. False, and nothing has changed: frames that were taken could not be published within the time.
+    pub fn reset_index(&mut self, wait: Wait) -> Result<bool> {
+        if self.flush(wait)?.timed_out {
+            return Ok(false);
+        }
+        self.publisher.reset_index();
+        self.filters.go_back(0);
+        self.stats.index = 0;
+        self.show();
+        Ok(true)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        // What can be published at once is; the rest nobody can wait for any more.
+        match self.flush(Wait::No) {
+            Ok(published) if !published.timed_out => {}
+            Ok(_) => log::warn!(
+                "output: {} frames are lost, which still waited for a slow input at its end",
+                self.stats.waiting_frames
+            ),
+            Err(error) => log::warn!("output: the last frames are lost: {error}"),
+        }
     }
 }
 
@@ -218,14 +343,12 @@ impl Output {
 mod tests {
     use super::*;
     use crate::signal::numpy::parse_dtype;
-    use parking_lot::Mutex;
-    use std::sync::Arc;
-
     /// Remembers what was published; refuses as often as it is told.
     #[derive(Default)]
     struct Shelf {
         chunks: Vec<(u64, Vec<u8>)>,
         refuse: usize,
+        fail: usize,
     }
 
     struct Remember(Arc<Mutex<Shelf>>);
@@ -237,9 +360,17 @@ mod tests {
                 shelf.refuse -= 1;
                 return Ok(Published { timed_out: true, ..Published::default() });
             }
+            if shelf.fail > 0 {
+                shelf.fail -= 1;
+                return Err(Error::invalid("too large"));
+            }
             assert!(chunk.layout.is_dense());
             shelf.chunks.push((chunk.index, chunk.data.to_vec()));
             Ok(Published { inputs: 1, ..Published::default() })
+        }
+
+        fn input_count(&mut self) -> Result<u64> {
+            Ok(1)
         }
 
         fn describe(&self, params: &mut Params) {
@@ -253,7 +384,7 @@ mod tests {
         (Output::new(params, Box::new(Remember(shelf.clone())), min_chunk_frames).unwrap(), shelf)
     }
 
-    fn send(output: &mut Output, data: &[u8], index: Option<u64>) -> Result<Published> {
+    fn send(output: &mut Output, data: &[u8], index: Option<u64>) -> Result<Sent> {
         let layout = Layout::c_order(1, &[data.len() / 2, 2]).unwrap();
         // SAFETY: the data is of that layout.
         unsafe { output.send(data.as_ptr(), &layout, index, Wait::No) }
@@ -279,19 +410,53 @@ mod tests {
         assert!(
             error.message().contains("index must be at least 11") && error.message().contains("(got 10)")
         );
-        output.reset_index();
+        assert!(output.reset_index(Wait::No).unwrap());
+        assert_eq!((output.index(), output.view().stats()), (0, output.stats()));
         send(&mut output, &[3, 3, 3, 3, 3, 3], None).unwrap();
         assert_eq!(shelf.lock().chunks[3..], [(3, vec![3; 6])]);
     }
 
     #[test]
-    fn what_had_no_time_is_published_later() {
+    fn what_had_no_time_is_published_later_and_no_more_is_taken() {
         let (mut output, shelf) = output(0);
-        shelf.lock().refuse = 2;
-        assert!(send(&mut output, &[1, 2], None).unwrap().timed_out);
-        assert!(send(&mut output, &[3, 4], None).unwrap().timed_out);
-        assert!(!output.publish(Wait::No).unwrap().timed_out);
+        shelf.lock().refuse = 3;
+        let Sent::Taken(published) = send(&mut output, &[1, 2], None).unwrap() else { panic!() };
+        assert!(published.timed_out);
+        assert_eq!(send(&mut output, &[3, 4], None).unwrap(), Sent::Refused);
+        assert_eq!((output.stats().frames, output.stats().waiting_frames, output.index()), (1, 1, 1));
+        assert!(!output.reset_index(Wait::No).unwrap());
+        assert_eq!(output.index(), 1);
+        let Sent::Taken(published) = send(&mut output, &[3, 4], None).unwrap() else { panic!() };
+        assert!(!published.timed_out);
         assert_eq!(shelf.lock().chunks, [(1, vec![1, 2]), (2, vec![3, 4])]);
+        assert_eq!((output.stats().published_frames, output.stats().waiting_frames), (2, 0));
+    }
+
+    #[test]
+    fn what_fails_is_not_tried_for_ever() {
+        let (mut first, shelf) = output(0);
+        shelf.lock().fail = 1;
+        assert!(send(&mut first, &[1, 2], None).is_err());
+        // As if it had not been: nobody has got it.
+        assert_eq!(first.stats(), OutputStats::default());
+        send(&mut first, &[1, 2], None).unwrap();
+        assert_eq!(shelf.lock().chunks, [(1, vec![1, 2])]);
+        let (mut second, shelf) = output(2);
+        send(&mut second, &[1, 2], None).unwrap();
+        shelf.lock().fail = 1;
+        assert!(send(&mut second, &[3, 4], None).is_err());
+        send(&mut second, &[5, 6, 7, 8], None).unwrap();
+        assert_eq!(shelf.lock().chunks, [(4, vec![5, 6, 7, 8])]);
+        let stats = second.stats();
+        assert_eq!((stats.frames, stats.failed_frames, stats.published_frames), (4, 2, 2));
+    }
+
+    #[test]
+    fn an_end_publishes_what_was_collected() {
+        let (mut output, shelf) = output(10);
+        send(&mut output, &[1, 2], None).unwrap();
+        drop(output);
+        assert_eq!(shelf.lock().chunks, [(1, vec![1, 2])]);
     }
 
     #[test]

@@ -144,12 +144,47 @@ impl Params {
         self.frame_shape().iter().product::<usize>() * self.dtype.size()
     }
 
+    /// Where the output is, for people: `tcp://127.0.0.1:5000`, `shm://NAME`.
+    pub fn address(&self) -> String {
+        let (protocol, interface, port) = (self.protocol.name(), &self.interface, &self.port);
+        match self.protocol {
+            Protocol::Tcp if interface.contains(':') && !interface.starts_with('[') => {
+                format!("{protocol}://[{interface}]:{port}")
+            }
+            Protocol::Tcp => format!("{protocol}://{interface}:{port}"),
+            _ => format!("{protocol}://{interface}"),
+        }
+    }
+
+    /// Adds what only some receivers know: a JSON object, whose names are none of the params'.
+    pub fn add_extra(&mut self, text: &str) -> Result<()> {
+        let known: Map<String, Value> = serde_json::from_str(&self.to_json()).unwrap_or_default();
+        for (name, value) in object(text, "extra_json")? {
+            if known.contains_key(&name) || name == "shm_id" {
+                return Err(wrong("extra_json", "of other names than the params", &format!("{name:?}")));
+            }
+            self.extra.insert(name, value);
+        }
+        Ok(())
+    }
+
+    /// Reads the JSON text, of which `overrides`, a JSON object, replaces or adds some.
+    pub fn from_json_with(text: &str, overrides: &str) -> Result<Self> {
+        let mut all = object(text, "params")?;
+        all.extend(object(overrides, "overrides_json")?);
+        Self::from_json(&Value::Object(all).to_string())
+    }
+
     /// Whether the numbers can be those of a stream.
     pub fn check(&self) -> Result<()> {
         let shown = || format!("{:?}", self.shape);
         let Some((&time, frame)) = self.shape.split_first() else {
             return Err(wrong("shape", "at least one axis, time", "none"));
         };
+        if self.shape.len() > super::array::MAX_AXES {
+            let most = format!("at most {} axes", super::array::MAX_AXES);
+            return Err(wrong("shape", &most, &self.shape.len().to_string()));
+        }
         if time < -1 || time == 0 {
             return Err(wrong("shape", "-1 or a number of frames along the first axis", &shown()));
         }
@@ -205,14 +240,7 @@ impl Params {
 
     /// Reads the JSON text; what is not in it has its default.
     pub fn from_json(text: &str) -> Result<Self> {
-        if text.len() > MOST_TEXT {
-            return Err(wrong("params", &format!("at most {MOST_TEXT} bytes"), &text.len().to_string()));
-        }
-        let value: Value = serde_json::from_str(text)
-            .map_err(|e| Error::new(ErrorKind::Format, format!("params: not JSON: {e}")))?;
-        let Value::Object(mut all) = value else {
-            return Err(wrong("params", "a JSON object", &kind_of(&value)));
-        };
+        let mut all = object(text, "params")?;
         let mut take = |name: &str| all.remove(name).filter(|value| !value.is_null());
         let dtype = match take("dtype") {
             Some(value) => super::numpy::dtype_from_json(&value)?,
@@ -276,6 +304,18 @@ impl Params {
 
 /// Longer texts are not params.
 const MOST_TEXT: usize = 1 << 20;
+
+/// The JSON object in `text`.
+fn object(text: &str, name: &str) -> Result<Map<String, Value>> {
+    let format = |reason: String| Error::new(ErrorKind::Format, reason);
+    if text.len() > MOST_TEXT {
+        return Err(format(format!("{name} must be at most {MOST_TEXT} bytes (got {})", text.len())));
+    }
+    match serde_json::from_str(text).map_err(|e| format(format!("{name}: not JSON: {e}")))? {
+        Value::Object(all) => Ok(all),
+        value => Err(format(format!("{name} must be a JSON object (got {})", kind_of(&value)))),
+    }
+}
 
 fn wrong(name: &str, rule: &str, found: &str) -> Error {
     Error::new(ErrorKind::Format, format!("params: {name} must be {rule} (got {found})"))

@@ -118,6 +118,11 @@ impl Chain {
         self.links.last_mut().map_or(&mut self.source, |link| &mut link.params)
     }
 
+    /// The index behind the last frame that went out.
+    pub fn index(&self) -> u64 {
+        self.next
+    }
+
     /// Adds a filter behind the others.
     ///
     /// # Errors
@@ -166,9 +171,9 @@ impl Chain {
         Ok(Some(chunk))
     }
 
-    /// The stream begins again: indices may go back once.
-    pub fn restart(&mut self) {
-        self.next = 0;
+    /// Indices go back: the next frame that goes out may be that one. User's functions see that by the index of what comes.
+    pub fn go_back(&mut self, index: u64) {
+        self.next = index;
     }
 }
 

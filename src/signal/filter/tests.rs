@@ -498,7 +498,7 @@ fn decimation_goes_by_the_index() {
     let chunks = [(1, 2), (3, 1), (4, 6), (20, 5), (25, 2)];
     // From 10 to 20 frames 12, 15 and 18 are missing: 4 to 6 of the new ones.
     assert_eq!(run(&mut third, &chunks), [(2, vec![3]), (4, vec![6, 9]), (9, vec![21, 24])]);
-    third.restart();
+    third.go_back(0);
     assert_eq!(run(&mut third, &[(0, 4)]), [(2, vec![0, 3])]);
     let mut all = chain(stream.clone(), vec![Box::new(Decimate::new(1).unwrap())]);
     assert_eq!(run(&mut all, &[(5, 2)]), [(7, vec![5, 6])]);

@@ -17,7 +17,7 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::name::unique_name;
-use super::{InputInfo, NoChunk, Published, Publisher, Subscriber};
+use super::{InputInfo, InputList, NoChunk, Published, Publisher, Subscriber};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ring::{GetError, Overflow, PutError, Ring, Wait};
 use crate::signal::chunk::Chunk;
@@ -170,6 +170,11 @@ impl InprocPublisher {
         &self.hub.name
     }
 
+    /// The inputs.
+    pub fn inputs(&self) -> Vec<InputInfo> {
+        self.hub.inputs()
+    }
+
     /// A new input. It gets what is published from now on.
     pub fn subscribe(&self) -> Result<InprocSubscriber> {
         self.hub.subscribe()
@@ -280,8 +285,19 @@ impl Publisher for InprocPublisher {
         params.interface.clone_from(&self.hub.name);
     }
 
-    fn inputs(&self) -> Vec<InputInfo> {
+    fn input_count(&mut self) -> Result<u64> {
         let inputs = self.hub.inputs.lock();
+        Ok(inputs.iter().filter(|input| !input.gone.load(Ordering::Relaxed)).count() as u64)
+    }
+
+    fn input_list(&self) -> Option<Arc<dyn InputList>> {
+        Some(self.hub.clone())
+    }
+}
+
+impl InputList for Hub {
+    fn inputs(&self) -> Vec<InputInfo> {
+        let inputs = self.inputs.lock();
         let present = inputs.iter().filter(|input| !input.gone.load(Ordering::Relaxed));
         present
             .map(|input| InputInfo {

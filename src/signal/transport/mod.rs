@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`inproc`] | within the process: references to the same memory |
 //! | [`shm`] | between processes of a host: a ring in shared memory |
+//! | [`zmq`] | between processes and hosts: as pyacq has it |
 
 pub mod inproc;
 mod name;
@@ -12,6 +13,7 @@ pub mod shm;
 pub mod zmq;
 
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use super::chunk::Chunk;
 use super::params::Params;
@@ -57,10 +59,22 @@ pub trait Publisher: Send {
     /// Adds to the params what an input needs to find this end.
     fn describe(&self, params: &mut Params);
 
-    /// The inputs, where the transport knows them.
-    fn inputs(&self) -> Vec<InputInfo> {
-        Vec::new()
+    /// How many inputs there are now.
+    fn input_count(&mut self) -> Result<u64>;
+
+    /// The inputs, to be looked at also while this publishes; `None` where the transport does not know them.
+    fn input_list(&self) -> Option<Arc<dyn InputList>> {
+        None
     }
+
+    /// The next chunk may begin at frame 0 again.
+    fn reset_index(&mut self) {}
+}
+
+/// An output's inputs, as any thread may look at them.
+pub trait InputList: Send + Sync {
+    /// How far each is behind.
+    fn inputs(&self) -> Vec<InputInfo>;
 }
 
 /// A chunk must have a time axis, lie within its memory, and not begin before frame 0: what comes from the caller is not believed.

@@ -4,19 +4,19 @@
 //! of it is kept in memory of its own, and nothing that an input stores in its page is believed beyond what it asks for itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use super::layout::{Header, MOST_RECORD_HEADER, Slot, aligned, encode_record};
 use super::memory::Ring;
 use super::patience::{Patience, Until};
-use super::server::{Member, Server};
+use super::server::{Door, Member, Server};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ring::{Overflow, Wait};
 use crate::signal::array;
 use crate::signal::chunk::Chunk;
 use crate::signal::params::{Params, Protocol};
-use crate::signal::transport::{InputInfo, Published, Publisher, check_chunk};
+use crate::signal::transport::{InputInfo, InputList, Published, Publisher, check_chunk};
 use crate::sys::futex;
 use crate::sys::memfd::{MemFd, page_size};
 
@@ -65,6 +65,7 @@ pub struct ShmPublisher {
     /// No input needs the chunks before this one. Not the newest truth: `scan` finds it.
     free: u64,
     patience: Patience,
+    progress: Arc<Progress>,
     /// Room for the header of a record.
     header: Box<[u8; MOST_RECORD_HEADER]>,
 }
@@ -95,6 +96,14 @@ impl ShmPublisher {
             log::debug!("shared memory: this kernel cannot keep inputs from mapping the ring writable");
         }
         let server = Server::start(memory, inputs)?;
+        let progress = Arc::new(Progress {
+            door: server.door.clone(),
+            overflow,
+            next: AtomicU64::new(0),
+            frames: AtomicU64::new(0),
+            oldest: AtomicU64::new(0),
+            before_oldest: AtomicU64::new(0),
+        });
         Ok(Self {
             ring,
             server,
@@ -108,6 +117,7 @@ impl ShmPublisher {
             begins: vec![(0, 0); header.slots],
             free: 0,
             patience: Patience::new(),
+            progress,
             header: Box::new([0; MOST_RECORD_HEADER]),
         })
     }
@@ -234,11 +244,31 @@ impl ShmPublisher {
         self.next = number + 1;
         self.position = end;
         self.frames += frames;
+        self.show();
         // Release, for the Acquire in inputs: the chunk is there. SeqCst, see `Page::want`; a swap as that is less than a store and a fence.
         self.ring.published().swap(self.next, Ordering::SeqCst);
         for member in &self.members {
             member.wake();
         }
+    }
+
+    /// Tells other threads how far it is.
+    fn show(&self) {
+        let before_oldest = match self.oldest {
+            oldest if oldest == self.next => self.frames,
+            oldest => self.begins[self.slot_of(oldest)].1,
+        };
+        // Relaxed: for people.
+        let progress = &self.progress;
+        progress.next.store(self.next, Ordering::Relaxed);
+        progress.frames.store(self.frames, Ordering::Relaxed);
+        progress.oldest.store(self.oldest, Ordering::Relaxed);
+        progress.before_oldest.store(before_oldest, Ordering::Relaxed);
+    }
+
+    /// The inputs.
+    pub fn inputs(&self) -> Vec<InputInfo> {
+        self.progress.inputs()
     }
 
     /// Moves `oldest` to what will be left once a record that ends at `end` is there.
@@ -260,7 +290,7 @@ impl Publisher for ShmPublisher {
     fn publish(&mut self, chunk: &Chunk, wait: Wait) -> Result<Published> {
         check_chunk(chunk)?;
         let layout = &chunk.layout;
-        let dense = is_c_order(chunk) || layout.is_dense();
+        let dense = layout.is_c_order() || layout.is_dense();
         let buffer = &mut self.header;
         let length = match dense {
             true => encode_record(
@@ -293,6 +323,7 @@ impl Publisher for ShmPublisher {
                 if !self.fits(end) {
                     let frames = chunk.frames() as u64;
                     self.frames += frames;
+                    self.show();
                     for member in &self.members {
                         member.dropped.fetch_add(frames, Ordering::Relaxed);
                     }
@@ -311,49 +342,53 @@ impl Publisher for ShmPublisher {
         params.interface.clone_from(&self.server.name);
     }
 
+    fn input_count(&mut self) -> Result<u64> {
+        Ok(self.server.door.members.lock().len() as u64)
+    }
+
+    fn input_list(&self) -> Option<Arc<dyn InputList>> {
+        Some(self.progress.clone())
+    }
+}
+
+/// How far the output is, as other threads see it while it publishes. Stored by the publisher, Relaxed: for people.
+#[derive(Debug)]
+struct Progress {
+    door: Arc<Door>,
+    overflow: Overflow,
+    next: AtomicU64,
+    frames: AtomicU64,
+    oldest: AtomicU64,
+    /// Frames that came before the oldest chunk in the ring.
+    before_oldest: AtomicU64,
+}
+
+impl InputList for Progress {
     /// What inputs say of themselves in memory that they share: of an input with a fault the numbers may be wrong, but only its own.
     fn inputs(&self) -> Vec<InputInfo> {
-        let members = self.server.door.members.lock();
+        let members = self.door.members.lock();
+        let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let (next, frames) = (load(&self.next), load(&self.frames));
+        let oldest = load(&self.oldest).min(next);
         // Frames from the oldest chunk in the ring on.
-        let held = match self.oldest {
-            oldest if oldest == self.next => 0,
-            oldest => self.frames - self.begins[self.slot_of(oldest)].1,
-        };
+        let held = frames.saturating_sub(load(&self.before_oldest));
         let info = |member: &Arc<Member>| {
-            let page = &member.page;
-            let dropped = member.dropped.load(Ordering::Relaxed);
-            if page.start().load(Ordering::Relaxed) == 0 {
+            let (page, dropped) = (&member.page, load(&member.dropped));
+            if load(page.start()) == 0 {
                 return InputInfo { id: member.id, lag_chunks: 0, lag_frames: 0, dropped_frames: dropped };
             }
-            // Relaxed: for people.
-            let behind = self.frames.saturating_sub(page.taken_frames().load(Ordering::Relaxed));
-            let missed = page.missed().load(Ordering::Relaxed);
-            let taken = page.taken().load(Ordering::Relaxed).clamp(self.oldest, self.next);
+            let behind = frames.saturating_sub(load(page.taken_frames()));
+            let missed = load(page.missed());
+            let taken = load(page.taken()).clamp(oldest, next);
             let (lag_frames, dropped_frames) = match self.overflow {
                 // Of what was dropped for all, the input has passed `missed` and not yet the rest.
                 Overflow::DropNewest => (behind.saturating_sub(dropped.saturating_sub(missed)), dropped),
                 _ => (behind.min(held), missed.saturating_add(behind.saturating_sub(held))),
             };
-            InputInfo { id: member.id, lag_chunks: self.next - taken, lag_frames, dropped_frames }
+            InputInfo { id: member.id, lag_chunks: next - taken, lag_frames, dropped_frames }
         };
         members.iter().map(info).collect()
     }
-}
-
-/// Whether the elements are in C order without gaps: the common case, found without allocating.
-fn is_c_order(chunk: &Chunk) -> bool {
-    let layout = &chunk.layout;
-    let mut step = layout.item() as isize;
-    for (&count, &stride) in layout.shape().iter().zip(layout.strides()).rev() {
-        if stride != step {
-            return false;
-        }
-        match isize::try_from(count).ok().and_then(|count| step.checked_mul(count)) {
-            Some(next) => step = next,
-            None => return false,
-        }
-    }
-    true
 }
 
 impl Drop for ShmPublisher {

@@ -280,6 +280,17 @@ impl Publisher for ZmqPublisher {
         Ok(())
     }
 
+    /// How many have subscribed by now.
+    fn input_count(&mut self) -> Result<u64> {
+        self.subscribers()
+    }
+
+    fn reset_index(&mut self) {
+        if let Some(ring) = &mut self.ring {
+            ring.reset_index();
+        }
+    }
+
     fn describe(&self, params: &mut Params) {
         params.protocol = self.protocol;
         match &self.path {

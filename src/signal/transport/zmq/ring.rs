@@ -121,6 +121,13 @@ impl RingWriter {
         unsafe { AtomicI64::from_ptr(self.file.start().as_ptr().cast::<i64>().add(number)) }
     }
 
+    /// The next chunk may begin at frame 0 again. What is in the ring stays.
+    pub fn reset_index(&mut self) {
+        self.word(1).store(0, Ordering::Relaxed);
+        self.word(0).store(0, Ordering::Release);
+        self.index = 0;
+    }
+
     /// Writes a chunk of the ring's item and frame.
     pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
         let (frames, rows) = (self.shape.frames, chunk.frames() as u64);
