@@ -378,6 +378,7 @@ impl Input {
 mod tests {
     use super::*;
     use crate::signal::array::Layout;
+    use crate::signal::filter::{Cast, Decimate, Function};
     use crate::signal::numpy::parse_dtype;
 
     /// Brings what was prepared.
@@ -460,6 +461,55 @@ mod tests {
         let history = input.history().unwrap();
         history.copy(18, 24, &mut bytes).unwrap();
         assert_eq!(bytes, [18, 19, 255, 255, 22, 23]);
+    }
+
+    #[test]
+    fn filters_come_before_gaps_lengths_and_the_history() {
+        let mut input = input(
+            vec![
+                chunk(1, 4),
+                chunk(5, 1),
+                chunk(7, 5),
+                chunk(20, 2),
+                chunk(22, 3),
+                Err(NoChunk::Ended),
+                Err(NoChunk::Ended),
+                chunk(0, 3),
+            ],
+            2,
+        );
+        input.add_filter(Box::new(Decimate::new(2).unwrap())).unwrap();
+        input.add_filter(Box::new(Cast::to(parse_dtype(">u2").unwrap()))).unwrap();
+        assert_eq!((input.params().sample_rate, input.params().dtype.size()), (0.5, 2));
+        assert_eq!(*input.view().params(), *input.params());
+        input.set_buffer(5, None, Some(7.0)).unwrap();
+        let refused = input.add_filter(Box::new(Cast::to_native())).unwrap_err();
+        assert_eq!(refused.error.kind(), ErrorKind::State);
+        // 2 and 4, none, 8 and 10: 6 is missing. 20, 22 and 24: 12 to 18 are.
+        assert_eq!(all(&mut input), [(1..3, 0..0), (4..6, 3..4), (10..12, 6..10), (12..13, 0..0)]);
+        let stats = input.stats();
+        assert_eq!((stats.frames, stats.gaps, stats.missing_frames, stats.filtered_frames), (15, 2, 9, 7));
+        assert_eq!(input.index(), Some(13));
+        let mut bytes = [0; 10];
+        input.history().unwrap().copy(8, 13, &mut bytes).unwrap();
+        assert_eq!(bytes, [0, 7, 0, 7, 0, 20, 0, 22, 0, 24]);
+        // The output began again.
+        assert_eq!(all(&mut input), [(0..2, 0..0)]);
+    }
+
+    #[test]
+    fn chunks_that_a_filter_cannot_take_are_told_and_the_stream_goes_on() {
+        let mut input = input(vec![chunk(0, 2), chunk(2, 3), chunk(5, 1)], 0);
+        let fussy = Function::new(
+            "fussy",
+            |_| Ok(()),
+            |frames, out| if frames.frames() == 3 { Err(Error::invalid("three")) } else { out.same() },
+        );
+        input.add_filter(Box::new(fussy)).unwrap();
+        assert_eq!(all(&mut input), [(0..2, 0..0)]);
+        assert_eq!(all(&mut input), [(5..6, 2..5)]);
+        let stats = input.stats();
+        assert_eq!((stats.filter_errors, stats.malformed, stats.missing_frames), (1, 0, 0));
     }
 
     #[test]

@@ -342,13 +342,16 @@ impl Drop for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signal::filter::{Cast, Channels, Decimate, Function};
     use crate::signal::numpy::parse_dtype;
+
     /// Remembers what was published; refuses as often as it is told.
     #[derive(Default)]
     struct Shelf {
         chunks: Vec<(u64, Vec<u8>)>,
         refuse: usize,
         fail: usize,
+        adapted: usize,
     }
 
     struct Remember(Arc<Mutex<Shelf>>);
@@ -367,6 +370,11 @@ mod tests {
             assert!(chunk.layout.is_dense());
             shelf.chunks.push((chunk.index, chunk.data.to_vec()));
             Ok(Published { inputs: 1, ..Published::default() })
+        }
+
+        fn adapt(&mut self, _: &Params) -> Result<()> {
+            self.0.lock().adapted += 1;
+            Ok(())
         }
 
         fn input_count(&mut self) -> Result<u64> {
@@ -457,6 +465,62 @@ mod tests {
         send(&mut output, &[1, 2], None).unwrap();
         drop(output);
         assert_eq!(shelf.lock().chunks, [(1, vec![1, 2])]);
+    }
+
+    #[test]
+    fn filters_come_before_chunks_are_collected() {
+        let (mut output, shelf) = output(2);
+        output.add_filter(Box::new(Decimate::new(2).unwrap())).unwrap();
+        output.add_filter(Box::new(Channels::new(&[1]))).unwrap();
+        output.add_filter(Box::new(Cast::to(parse_dtype(">u2").unwrap()))).unwrap();
+        let refused = output.add_filter(Box::new(Channels::new(&[1]))).unwrap_err();
+        assert!(refused.error.message().starts_with("filter 4 (channels)"), "{}", refused.error);
+        let params = output.params();
+        assert_eq!((params.shape.as_slice(), params.sample_rate), (&[-1, 1][..], 0.5));
+        assert_eq!((&params.dtype, params.port.as_str()), (&parse_dtype(">u2").unwrap(), "1234"));
+        assert_eq!(*output.view().params(), *params);
+        assert_eq!(shelf.lock().adapted, 3);
+        // Frames 0 to 2, of which two are left; frame 3; after a gap frames 8 and 9.
+        send(&mut output, &[1, 2, 3, 4, 5, 6], None).unwrap();
+        assert_eq!(shelf.lock().chunks, [(2, vec![0, 2, 0, 6])]);
+        send(&mut output, &[7, 8], None).unwrap();
+        send(&mut output, &[9, 10, 11, 12], Some(10)).unwrap();
+        output.flush(Wait::No).unwrap();
+        assert_eq!(shelf.lock().chunks[1..], [(5, vec![0, 10])]);
+        let stats = output.stats();
+        assert_eq!((stats.frames, stats.skipped_frames, output.index()), (6, 4, 10));
+        assert_eq!((stats.filtered_frames, stats.published_frames, stats.waiting_frames), (3, 3, 0));
+        let refused = output.add_filter(Box::new(Cast::to_native())).unwrap_err();
+        assert_eq!(refused.error.kind(), crate::error::ErrorKind::State);
+        assert!(output.reset_index(Wait::No).unwrap());
+        send(&mut output, &[1, 2, 3, 4, 5, 6], None).unwrap();
+        assert_eq!(shelf.lock().chunks[2..], [(2, vec![0, 2, 0, 6])]);
+    }
+
+    #[test]
+    fn frames_that_a_filter_refuses_are_not_taken() {
+        let (mut output, shelf) = output(0);
+        let fussy = Function::new(
+            "fussy",
+            |_| Ok(()),
+            |frames, out| match frames.frames() {
+                3 => Err(Error::invalid("three")),
+                2 => Ok(()),
+                _ => out.same(),
+            },
+        );
+        output.add_filter(Box::new(fussy)).unwrap();
+        let error = send(&mut output, &[0; 6], None).unwrap_err();
+        assert_eq!(error.message(), "filter 1 (fussy): three");
+        assert_eq!((output.stats().filter_errors, output.stats().frames, output.index()), (1, 0, 0));
+        assert_eq!(output.view().stats(), output.stats());
+        send(&mut output, &[0; 4], None).unwrap();
+        assert_eq!((output.stats().frames, output.stats().filtered_frames, output.index()), (2, 0, 2));
+        // What the transport refuses may be sent once more.
+        shelf.lock().fail = 1;
+        assert!(send(&mut output, &[1, 1], None).is_err());
+        send(&mut output, &[2, 2], None).unwrap();
+        assert_eq!(shelf.lock().chunks, [(3, vec![2, 2])]);
     }
 
     #[test]
