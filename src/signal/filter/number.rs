@@ -97,13 +97,25 @@ macro_rules! integer_to_integers {
     )*};
 }
 
+/// Floats to integers that they have all of, by way of `$via`, which the processor converts to.
+macro_rules! float_to_integers {
+    ($from:ty, $via:ty => $($to:ty)*) => {$(
+        impl To<$to> for $from {
+            #[inline(always)]
+            fn to(self) -> $to {
+                // The same as `as`, but in a way that vector instructions have: measured 4 times as fast.
+                let number = if self.is_nan() { 0.0 } else { self };
+                let within = number.max(<$to>::MIN as $from).min(<$to>::MAX as $from);
+                // SAFETY: not NaN, and `$via` has all that `$to` has.
+                unsafe { within.to_int_unchecked::<$via>() as $to }
+            }
+        }
+    )*};
+}
+
 macro_rules! to_all {
     (integer $($from:ty)*) => {$(
         integer_to_integers!($from => i8 u8 i16 u16 i32 u32 i64 u64);
-        to_all!(floats_and_bool $from);
-    )*};
-    (float $($from:ty)*) => {$(
-        to_all!(as $from => i8 u8 i16 u16 i32 u32 i64 u64);
         to_all!(floats_and_bool $from);
     )*};
     (floats_and_bool $from:ty) => {
@@ -147,7 +159,12 @@ macro_rules! to_all {
 }
 
 to_all!(integer i8 u8 i16 u16 i32 u32 i64 u64);
-to_all!(float f32 f64);
+float_to_integers!(f32, i32 => i8 u8 i16 u16);
+to_all!(as f32 => i32 u32 i64 u64);
+to_all!(floats_and_bool f32);
+float_to_integers!(f64, i32 => i8 u8 i16 u16 i32);
+to_all!(as f64 => u32 i64 u64);
+to_all!(floats_and_bool f64);
 to_all!(through Half, half => half.to_f32(); Bool i8 u8 i16 u16 i32 u32 i64 u64 f32 f64);
 to_all!(through Bool, bool => u8::from(bool.0 != 0); Bool i8 u8 i16 u16 i32 u32 i64 u64 Half f32 f64);
 
