@@ -36,9 +36,15 @@ const SECTIONS: &[&str] = &[
     "event_file",
     "signal",
     "array_view",
+    "output_config",
     "output_stream",
+    "output_send",
+    "input_config",
     "input_stream",
     "history",
+    "input_history",
+    "filter",
+    "filter_callback",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

@@ -30,9 +30,15 @@
 //! | [`event_file`] | `aq_event_file_*`, `aq_event_record` |
 //! | [`signal`] | `AQ_PROTOCOL_*` and other constants of signal streams, `aq_stream_info` |
 //! | [`array_view`] | `aq_array_view`, frames where they are |
+//! | [`output_config`] | `aq_output_stream_config` |
 //! | [`output_stream`] | `aq_output_stream_*` |
+//! | [`output_send`] | `aq_output_stream_send` and its like |
+//! | [`input_config`] | `aq_input_stream_config` |
 //! | [`input_stream`] | `aq_input_stream_*` |
 //! | [`history`] | `aq_history_*` |
+//! | [`input_history`] | `aq_input_stream_set_buffer` and what looks into it |
+//! | [`filter`] | `aq_filter_*`, `aq_output_stream_add_filter`, `aq_input_stream_add_filter` |
+//! | [`filter_callback`] | `aq_filter_callback_new`: filters in C |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -58,18 +64,24 @@ pub mod chunk_stream;
 pub mod copy;
 pub mod event;
 pub mod event_file;
+pub mod filter;
+pub mod filter_callback;
 pub mod guard;
 pub mod handle;
 pub mod heap;
 pub mod heap_stream;
 pub mod history;
 pub mod inproc;
+pub mod input_config;
+pub mod input_history;
 pub mod input_stream;
 pub mod item;
 pub mod item_group;
 pub mod log;
 pub mod memory;
 pub mod memory_pool;
+pub mod output_config;
+pub mod output_send;
 pub mod output_stream;
 pub mod packet_layout;
 pub mod pcap_live_reader;

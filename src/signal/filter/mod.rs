@@ -118,6 +118,11 @@ impl Chain {
         self.links.last_mut().map_or(&mut self.source, |link| &mut link.params)
     }
 
+    /// Whether there are no filters.
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
     /// The index behind the last frame that went out.
     pub fn index(&self) -> u64 {
         self.next
