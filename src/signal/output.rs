@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::array::{self, Layout};
+use super::array::Layout;
 use super::chunk::Chunk;
 use super::chunker::{Chunker, Length};
 use super::deadline::Deadline;
@@ -192,9 +192,18 @@ impl Output {
             let data = unsafe { std::slice::from_raw_parts(data.add(extent.start), extent.len()) };
             let chunk = Chunk { index, layout: layout.rebased(), data: Bytes::from_static(data) };
             let sent = self.take(Frames::shared(chunk)?, deadline);
-            for left in &mut self.waiting {
+            for left in std::mem::take(&mut self.waiting) {
                 // SAFETY: a chunk's layout lies within its data.
-                *left = unsafe { packed(left.data.as_ptr(), &left.layout, left.index) };
+                let lent = unsafe { Frames::lent(left.data.as_ptr(), left.layout.clone(), left.index) };
+                match lent.into_chunk() {
+                    Ok(copy) => self.waiting.push_back(copy),
+                    Err(error) => {
+                        self.stats.waiting_frames -= left.frames() as u64;
+                        self.stats.failed_frames += left.frames() as u64;
+                        self.show();
+                        return Err(error);
+                    }
+                }
             }
             return sent;
         }
@@ -346,21 +355,6 @@ impl Output {
         self.show();
         Ok(true)
     }
-}
-
-/// A chunk of a copy of frames, without gaps, its axes in the same order.
-///
-/// # Safety
-/// From `data` on, the bytes that `layout` tells can be read.
-unsafe fn packed(data: *const u8, layout: &Layout, index: u64) -> Chunk {
-    let packed = layout.packed();
-    let mut copy: Vec<u8> = Vec::with_capacity(packed.size());
-    // SAFETY: the caller's promise, and there is room for the packed layout, which fills it.
-    unsafe {
-        array::copy(data, layout, copy.as_mut_ptr(), &packed);
-        copy.set_len(packed.size());
-    }
-    Chunk { index, layout: packed, data: copy.into() }
 }
 
 impl Drop for Output {
