@@ -1,5 +1,5 @@
 /* Filters at both ends: what they make of frames and params, filters in C, and what those may do. */
-#include "signal.h"
+#include "streams.h"
 
 static void add_to_output(aq_output_stream *output, aq_filter *filter)
 {

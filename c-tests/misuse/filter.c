@@ -1,6 +1,6 @@
 /* What a caller can get wrong with filters. */
 #include "misuse/handles.h"
-#include "signal.h"
+#include "streams.h"
 #include "sized.h"
 
 static int freed;
