@@ -45,6 +45,8 @@ const SECTIONS: &[&str] = &[
     "input_history",
     "registry",
     "config_server",
+    "filter",
+    "filter_callback",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

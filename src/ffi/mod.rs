@@ -39,6 +39,8 @@
 //! | [`registry`] | `aq_registry_*`, `aq_publication_*` |
 //! | [`config_server`] | `aq_config_server_*`, params by request |
 //! | [`input_history`] | `aq_input_stream_set_buffer` and what looks into it |
+//! | [`filter`] | `aq_filter_*`, `aq_output_stream_add_filter`, `aq_input_stream_add_filter` |
+//! | [`filter_callback`] | `aq_filter_callback_new`: filters in C |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -65,6 +67,8 @@ pub mod config_server;
 pub mod copy;
 pub mod event;
 pub mod event_file;
+pub mod filter;
+pub mod filter_callback;
 pub mod guard;
 pub mod handle;
 pub mod heap;
