@@ -9,6 +9,7 @@
 //! | [`open`] | the two ends out of params: which transport carries them |
 //! | [`requirements`] | what a receiver requires of a stream |
 //! | [`shared`] | the two ends with several owners |
+//! | [`node`] | threads that take chunks and do something with them; graphs of these |
 //! | [`params`], [`numpy`] | what both sides know of a stream, as JSON; types of elements |
 //! | [`rep`] | a stream's params, asked for by pyacq's relay node |
 //! | [`transport`] | how chunks travel: in the process, in shared memory, by ZeroMQ |
@@ -21,6 +22,7 @@ pub mod chunker;
 mod deadline;
 pub mod history;
 pub mod input;
+pub mod node;
 pub mod numpy;
 pub mod open;
 pub mod output;

@@ -5,6 +5,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -28,6 +29,11 @@ impl SharedOutput {
     /// The output itself, once no other thread is in a call of it.
     pub fn lock(&self) -> MutexGuard<'_, Output> {
         self.output.lock()
+    }
+
+    /// The same, but waits no longer than that.
+    pub fn lock_for(&self, most: Duration) -> Option<MutexGuard<'_, Output>> {
+        self.output.try_lock_for(most)
     }
 }
 
@@ -56,6 +62,11 @@ impl SharedInput {
     /// The input itself, once no other thread is in a call of it.
     pub fn lock(&self) -> MutexGuard<'_, Input> {
         self.input.lock()
+    }
+
+    /// The same, but waits no longer than that.
+    pub fn lock_for(&self, most: Duration) -> Option<MutexGuard<'_, Input>> {
+        self.input.try_lock_for(most)
     }
 }
 
