@@ -31,6 +31,17 @@ pub struct Drain {
     pub deadline: Option<Instant>,
 }
 
+/// What a node is to do.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wish {
+    /// Go on.
+    Run,
+    /// Stop when that is done.
+    Drain(Drain),
+    /// Stop.
+    Now,
+}
+
 /// See the module.
 pub struct Stop {
     event: EventFd,
@@ -78,14 +89,13 @@ impl Stop {
         self.all_done.load(Ordering::Acquire)
     }
 
-    /// Whether there is any wish.
-    pub fn is_wished(&self) -> bool {
-        self.wish.load(Ordering::Acquire) != RUN
-    }
-
-    /// What is still to be done: `None` if nobody wishes a stop, or it is to be at once.
-    pub(super) fn to_drain(&self) -> Option<Drain> {
-        (self.wish.load(Ordering::Acquire) == DRAIN).then(|| *self.drain.lock())
+    /// What is wished.
+    pub(super) fn wish(&self) -> Wish {
+        match self.wish.load(Ordering::Acquire) {
+            RUN => Wish::Run,
+            DRAIN => Wish::Drain(*self.drain.lock()),
+            _ => Wish::Now,
+        }
     }
 
     /// How long to wait for an output before this is asked again; `None`: not any longer.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::state::{NodeStats, Progress, State};
-use super::stop::{Drain, SLICE, Stop};
+use super::stop::{Drain, SLICE, Stop, Wish};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Limited;
 use crate::ring::Wait;
@@ -348,10 +348,13 @@ impl Run<'_> {
         let mut failures = 0;
         let mut told = Limited::new("stream node: what came and was no chunk");
         loop {
-            let drain = stop.to_drain();
-            if stop.is_wished() && drain.is_none_or(|drain| !drain.input || is_over(&drain)) {
-                return Ok((State::Stopped, drain.is_some_and(|drain| !drain.input)));
-            }
+            let drain = match stop.wish() {
+                Wish::Run => None,
+                Wish::Now => return Ok((State::Stopped, false)),
+                Wish::Drain(drain) if !drain.input => return Ok((State::Stopped, true)),
+                Wish::Drain(drain) if is_over(&drain) => return Ok((State::Stopped, false)),
+                Wish::Drain(drain) => Some(drain),
+            };
             // The lock is held for no longer than this. Somebody else may hold it, and wait for a chunk.
             let Some(mut input) = self.input.lock_for(SLICE) else { continue };
             let received = input.receive(Wait::No);

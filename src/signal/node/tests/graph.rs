@@ -144,7 +144,8 @@ fn a_stop_with_a_stuck_consumer_ends_in_its_time() {
         send(&first, index..index + 1);
     }
     graph.start().unwrap();
-    while second.stats().waiting_frames == 0 {
+    // One is with the stuck input, the next is waited for.
+    while (second.stats().published_frames, second.stats().waiting_frames) != (1, 1) {
         std::thread::yield_now();
     }
     assert_eq!(graph.stop(Wait::For(Duration::from_millis(20))), Ok(false));
