@@ -15,7 +15,7 @@ use super::status::aq_status;
 use crate::error::{Error, ErrorKind, Result};
 use crate::signal::array::Layout;
 use crate::signal::chunk::Chunk;
-use crate::signal::history::{History, Window};
+use crate::signal::history::{History, Stamp, Window};
 use crate::signal::input::Received;
 
 /// Frames where they are. Initialise it with aq_array_view_init() before its first use; after aq_array_view_release() it can be used again.
@@ -87,7 +87,7 @@ enum Owner {
     Window {
         history: Arc<History>,
         layout: Layout,
-        start: i64,
+        stamp: Stamp,
     },
 }
 
@@ -101,11 +101,11 @@ impl Owner {
 
     /// Whether the frames were still there.
     fn check(&self) -> Result<()> {
-        let Self::Window { history, start, .. } = self else { return Ok(()) };
-        if history.holds(*start) {
+        let Self::Window { history, stamp, .. } = self else { return Ok(()) };
+        if history.holds(*stamp) {
             return Ok(());
         }
-        let reason = format!("view: frames from {start} on were overwritten meanwhile");
+        let reason = format!("view: frames from {} on were overwritten meanwhile", stamp.start);
         Err(Error::new(ErrorKind::NotFound, reason))
     }
 }
@@ -140,9 +140,9 @@ impl ViewOut {
 
     /// Writes a view into a history.
     pub fn window(self, history: Arc<History>, window: Window) -> Result<Outcome> {
-        let Window { data, layout, start, stop } = window;
+        let Window { data, layout, stop, stamp } = window;
         let view = aq_array_view { index: stop, ..aq_array_view::DEFAULT };
-        self.write(Owner::Window { history, layout, start }, data.as_ptr(), view)
+        self.write(Owner::Window { history, layout, stamp }, data.as_ptr(), view)
     }
 
     fn write(self, owner: Owner, data: *const u8, view: aq_array_view) -> Result<Outcome> {

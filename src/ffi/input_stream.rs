@@ -14,6 +14,7 @@ use super::signal::{Described, aq_stream_info, protocol, transfermode};
 use super::sized::{self, SizedStruct};
 use super::status::aq_status;
 use super::text;
+use super::wait::wait;
 use crate::error::Result;
 use crate::signal::input::Input;
 use crate::signal::numpy::parse_dtype;
@@ -71,11 +72,11 @@ pub struct aq_input_stream_config {
     /// Params that replace those of the output, or are added: a JSON object; NULL: none. As `{"interface": "10.0.0.1"}` where the output is
     /// behind another address.
     pub overrides_json: *const c_char,
-    /// Of tcp and ipc: chunks that wait here at the most; at least 1. Default 1000.
+    /// Of tcp and ipc: chunks that wait here at the most; 0, the default: 1000.
     pub queue_chunks: u32,
     /// 0.
     pub reserved: u32,
-    /// Of tcp and ipc: bytes of a chunk at the most; at least 1. Default 2^30.
+    /// Of tcp and ipc: bytes of a chunk at the most; 0, the default: 2^30.
     pub max_chunk_bytes: u64,
     /// Of tcp and ipc: how long to wait until the output has answered, in ns; AQ_WAIT_FOREVER. Default 0: the connection is made in the
     /// background, and the output need not be there yet.
@@ -95,9 +96,9 @@ unsafe impl SizedStruct for aq_input_stream_config {
         require_shape: ptr::null(),
         require_ndim: 0,
         overrides_json: ptr::null(),
-        queue_chunks: 1000,
+        queue_chunks: 0,
         reserved: 0,
-        max_chunk_bytes: 1 << 30,
+        max_chunk_bytes: 0,
         connect_timeout_ns: 0,
     };
 }
@@ -118,6 +119,7 @@ impl aq_input_stream_config {
             chunk_frames: self.chunk_frames,
             queue: self.queue_chunks,
             max_chunk: self.max_chunk_bytes,
+            connect: Some(wait(self.connect_timeout_ns)?),
             requirements: Requirements {
                 protocol: required(self.require_protocol)
                     .map(|number| protocol(number, "require_protocol"))
@@ -157,8 +159,8 @@ pub unsafe extern "C" fn aq_input_stream_config_init(
 /// @param config how to receive, and what is required; copied; NULL for the defaults
 /// @param out receives the input; free it with aq_input_stream_free()
 /// @return AQ_OK; AQ_E_FORMAT when params_json or overrides_json are none; AQ_E_INVALID when a field of config is out of range, or the stream
-///     is not what is required: the message says what differs; AQ_E_NOT_FOUND when there is no such output (inproc, shm); AQ_TIMEOUT when
-///     it did not answer in connect_timeout_ns; AQ_E_STATE when it has as many inputs as it may have; AQ_E_UNSUPPORTED when the transport
+///     is not what is required: the message says what differs; AQ_E_NOT_FOUND when there is no such output (inproc, shm), or it did not
+///     answer in connect_timeout_ns; AQ_E_STATE when it has as many inputs as it may have; AQ_E_UNSUPPORTED when the transport
 ///     needs a feature that this build lacks; AQ_E_VERSION when the output is of another version that cannot be read; AQ_E_IO
 ///
 /// Threads: any.

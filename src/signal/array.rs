@@ -118,6 +118,24 @@ impl Layout {
         rows
     }
 
+    /// Every `step`th element of the first axis from the first on, or from the last on if it is negative.
+    ///
+    /// # Panics
+    /// If `step` is 0, or there is no axis.
+    pub fn every(&self, step: isize) -> Self {
+        let mut every = self.clone();
+        every.shape[0] = self.shape[0].div_ceil(step.unsigned_abs());
+        if every.shape[0] > 1 {
+            every.strides[0] *= step;
+        }
+        if step < 0 && !every.is_empty() {
+            every.offset = self.offset.wrapping_add_signed(self.strides[0] * (self.shape[0] as isize - 1));
+        }
+        // A part of what could be computed before.
+        every.extent = extent(every.item, every.offset, &every.shape, &every.strides).unwrap_or(0..0);
+        every
+    }
+
     /// The axes, those with the longest steps first. Of those that are equal, the earlier ones.
     fn by_step(&self) -> Vec<usize> {
         let mut axes: Vec<usize> = (0..self.shape.len()).collect();
@@ -348,6 +366,19 @@ mod tests {
                 prop_assert_eq!(part.len(), layout.size());
                 prop_assert_eq!(elements(part, &layout.rebased()), expected);
             }
+        }
+
+        #[test]
+        fn every_so_many_of_any_view((layout, size) in views(), step in prop::sample::select(vec![1isize, 2, 3, 9, -1, -2, -3, -9])) {
+            let data: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8).collect();
+            let row = layout.size() / layout.shape()[0];
+            let all = elements(&data, &layout);
+            let rows: Vec<&[u8]> = all.chunks(row).collect();
+            let expected: Vec<u8> = match step {
+                1.. => rows.iter().step_by(step as usize).copied().flatten().copied().collect(),
+                _ => rows.iter().rev().step_by(step.unsigned_abs()).copied().flatten().copied().collect(),
+            };
+            prop_assert_eq!(elements(&data, &layout.every(step)), expected);
         }
 
         #[test]

@@ -45,6 +45,16 @@ impl Chunker {
         self.frames
     }
 
+    /// Whether it would give out a chunk of so many frames as it is.
+    pub fn passes(&self, frames: usize) -> bool {
+        self.frames == 0
+            && match self.length {
+                Length::Any => true,
+                Length::AtLeast(least) => frames >= least,
+                Length::Exactly(exact) => frames == exact,
+            }
+    }
+
     /// Takes a chunk; `out` gets those that are ready.
     pub fn push(&mut self, chunk: Chunk, out: &mut impl FnMut(Chunk)) {
         if self.frames > 0 && (chunk.start() != self.index || !self.fits(&chunk)) {

@@ -21,7 +21,7 @@ use super::transport::shm::{ShmConfig, ShmPublisher, ShmSubscriber};
 use super::transport::zmq::{PublisherConfig, SubscriberConfig, ZmqPublisher, ZmqSubscriber};
 use super::transport::{Publisher, Subscriber};
 use crate::error::{Error, Result};
-use crate::ring::Overflow;
+use crate::ring::{Overflow, Wait};
 
 /// How an output is opened, beside its params.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +107,8 @@ pub struct InputConfig {
     pub queue: u32,
     /// Of tcp and ipc: bytes of a chunk at the most; 0: 2^30.
     pub max_chunk: u64,
+    /// Of tcp and ipc: how long to wait until the output has answered; `None`: the connection is made in the background.
+    pub connect: Option<Wait>,
     /// What the stream must be.
     pub requirements: Requirements,
 }
@@ -115,7 +117,8 @@ impl Input {
     /// Connects to the output that these params describe.
     ///
     /// # Errors
-    /// `Invalid`: params or config, or the stream is not what is required. `NotFound`: there is no such output (inproc, shm). `Unsupported`: a transport that
+    /// `Invalid`: params or config, or the stream is not what is required. `NotFound`: there is no such output, or it
+    /// has not answered in the time that it was to be waited for. `Unsupported`: a transport that
     /// this build lacks. `State`: the output has as many inputs as it may have. `Io`, `Format`, `Version`, `Truncated`: who is there is no such output.
     pub fn connect(params: Params, config: &InputConfig) -> Result<Self> {
         params.check()?;
@@ -129,6 +132,7 @@ impl Input {
                 let config = SubscriberConfig {
                     queue: if config.queue == 0 { default.queue } else { config.queue },
                     max_chunk: if config.max_chunk == 0 { default.max_chunk } else { config.max_chunk },
+                    connect: config.connect.unwrap_or(Wait::No),
                 };
                 Box::new(ZmqSubscriber::connect(&params, &config)?)
             }
@@ -163,7 +167,6 @@ fn check_native(params: &Params) -> Result<()> {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::ring::Wait;
     use crate::signal::array::Layout;
     use crate::signal::numpy::parse_dtype;
     use crate::signal::output::Sent;
@@ -219,6 +222,25 @@ mod tests {
                 passes(params(protocol, TransferMode::PlainData));
                 passes(params(protocol, TransferMode::SharedMem));
             }
+        }
+    }
+
+    #[test]
+    fn an_output_that_does_not_answer_is_not_found() {
+        if !cfg!(feature = "zmq") {
+            return;
+        }
+        for protocol in [Protocol::Tcp, Protocol::Ipc] {
+            let output =
+                Output::open(params(protocol, TransferMode::PlainData), &OutputConfig::default()).unwrap();
+            let there = output.params().clone();
+            let config = InputConfig { connect: Some(GUARD), ..InputConfig::default() };
+            Input::connect(there.clone(), &config).unwrap();
+            drop(output);
+            let config = InputConfig { connect: Some(Wait::For(Duration::from_millis(20))), ..config };
+            let error = Input::connect(there, &config).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert!(error.message().contains("no output has answered"), "{error}");
         }
     }
 

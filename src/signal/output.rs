@@ -146,11 +146,21 @@ impl Output {
         if self.publish(deadline.left())?.timed_out {
             return Ok(Sent::Refused);
         }
-        let packed = layout.packed();
-        let mut copy = vec![0; packed.size()];
-        // SAFETY: the caller's promise, and the copy is as large as the packed layout.
-        unsafe { array::copy(data, layout, copy.as_mut_ptr(), &packed) };
-        self.take(Chunk { index, layout: packed, data: copy.into() }, deadline)
+        if self.publisher.copies() && self.chunker.passes(layout.shape()[0]) && !layout.is_empty() {
+            let extent = layout.extent();
+            // SAFETY: the caller's promise, until this call returns; a chunk that is left then is replaced.
+            let data = unsafe { std::slice::from_raw_parts(data.add(extent.start), extent.len()) };
+            let chunk = Chunk { index, layout: layout.rebased(), data: Bytes::from_static(data) };
+            let sent = self.take(chunk, deadline);
+            for left in &mut self.waiting {
+                // SAFETY: a chunk's layout lies within its data.
+                *left = unsafe { packed(left.data.as_ptr(), &left.layout, left.index) };
+            }
+            return sent;
+        }
+        // SAFETY: the caller's promise.
+        let chunk = unsafe { packed(data, layout, index) };
+        self.take(chunk, deadline)
     }
 
     /// Sends frames that need not be copied.
@@ -289,8 +299,26 @@ impl Output {
     }
 }
 
+/// A chunk of a copy of frames, without gaps, its axes in the same order.
+///
+/// # Safety
+/// From `data` on, the bytes that `layout` tells can be read.
+unsafe fn packed(data: *const u8, layout: &Layout, index: u64) -> Chunk {
+    let packed = layout.packed();
+    let mut copy: Vec<u8> = Vec::with_capacity(packed.size());
+    // SAFETY: the caller's promise, and there is room for the packed layout, which fills it.
+    unsafe {
+        array::copy(data, layout, copy.as_mut_ptr(), &packed);
+        copy.set_len(packed.size());
+    }
+    Chunk { index, layout: packed, data: copy.into() }
+}
+
 impl Drop for Output {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
         // What can be published at once is; the rest nobody can wait for any more.
         match self.flush(Wait::No) {
             Ok(published) if !published.timed_out => {}
@@ -313,11 +341,16 @@ mod tests {
         chunks: Vec<(u64, Vec<u8>)>,
         refuse: usize,
         fail: usize,
+        copies: bool,
     }
 
     struct Remember(Arc<Mutex<Shelf>>);
 
     impl Publisher for Remember {
+        fn copies(&self) -> bool {
+            self.0.lock().copies
+        }
+
         fn publish(&mut self, chunk: &Chunk, _: Wait) -> Result<Published> {
             let mut shelf = self.0.lock();
             if shelf.refuse > 0 {
@@ -382,10 +415,19 @@ mod tests {
 
     #[test]
     fn what_had_no_time_is_published_later_and_no_more_is_taken() {
+        late(false);
+        late(true);
+    }
+
+    fn late(copies: bool) {
         let (mut output, shelf) = output(0);
+        shelf.lock().copies = copies;
         shelf.lock().refuse = 3;
-        let Sent::Taken(published) = send(&mut output, &[1, 2], None).unwrap() else { panic!() };
+        let mut mine = [1, 2];
+        let Sent::Taken(published) = send(&mut output, &mine, None).unwrap() else { panic!() };
         assert!(published.timed_out);
+        // The caller's memory again, also with a transport that copies.
+        mine.fill(9);
         assert_eq!(send(&mut output, &[3, 4], None).unwrap(), Sent::Refused);
         assert_eq!((output.stats().frames, output.stats().waiting_frames, output.index()), (1, 1, 1));
         assert!(!output.reset_index(Wait::No).unwrap());

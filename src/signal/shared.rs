@@ -9,8 +9,14 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::deadline::Deadline;
 use super::input::{Input, InputView};
 use super::output::{Output, OutputView};
+use crate::error::Result;
+use crate::ring::Wait;
+
+/// How often who waits for inputs looks.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// An output with several owners. Derefs to what can be known of it at any time.
 #[derive(Clone)]
@@ -34,6 +40,22 @@ impl SharedOutput {
     /// The same, but waits no longer than that.
     pub fn lock_for(&self, most: Duration) -> Option<MutexGuard<'_, Output>> {
         self.output.try_lock_for(most)
+    }
+
+    /// Waits until there are so many inputs, or more. False: there were not within the time.
+    pub fn wait_inputs(&self, count: u64, wait: Wait) -> Result<bool> {
+        let deadline = Deadline::new(wait);
+        loop {
+            if self.lock().input_count()? >= count {
+                return Ok(true);
+            }
+            // Not all transports tell of it.
+            match deadline.left() {
+                Wait::No => return Ok(false),
+                Wait::For(left) => std::thread::sleep(left.min(LOOK)),
+                Wait::Forever => std::thread::sleep(LOOK),
+            }
+        }
     }
 }
 

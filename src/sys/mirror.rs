@@ -1,7 +1,7 @@
 //! Memory that is mapped twice in a row, so that what wraps around its end is in one piece.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 /// Blocks of memory, each of which is followed by itself: byte `i` of a block is also its byte `block + i`.
@@ -24,6 +24,10 @@ pub fn page_size() -> usize {
     usize::try_from(size).unwrap_or(4096)
 }
 
+fn invalid() -> io::Error {
+    io::ErrorKind::InvalidInput.into()
+}
+
 fn failed() -> io::Error {
     io::Error::last_os_error()
 }
@@ -31,12 +35,7 @@ fn failed() -> io::Error {
 impl Mirror {
     /// `count` blocks of `block` bytes, a multiple of the page size; zeroed.
     pub fn new(block: usize, count: usize) -> io::Result<Self> {
-        let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
-        if block == 0 || count == 0 || !block.is_multiple_of(page_size()) {
-            return Err(invalid());
-        }
-        let bytes = block.checked_mul(count).ok_or_else(invalid)?;
-        let len = bytes.checked_mul(2).filter(|&len| len <= isize::MAX as usize).ok_or_else(invalid)?;
+        let bytes = block.checked_mul(count).filter(|&bytes| bytes > 0).ok_or_else(invalid)?;
         // SAFETY: a C text; the result is a descriptor that we own, or -1.
         let fd = unsafe { libc::memfd_create(c"aqueduct-mirror".as_ptr(), libc::MFD_CLOEXEC) };
         if fd < 0 {
@@ -49,6 +48,23 @@ impl Mirror {
         if unsafe { libc::ftruncate(fd.as_raw_fd(), size) } != 0 {
             return Err(failed());
         }
+        Self::map(fd.as_fd(), 0, block, count, true)
+    }
+
+    /// The blocks that are in a memory object from byte `from` on, a multiple of the page size. It must have all of them, and keep them.
+    pub fn map(
+        fd: BorrowedFd<'_>,
+        from: usize,
+        block: usize,
+        count: usize,
+        writable: bool,
+    ) -> io::Result<Self> {
+        if block == 0 || count == 0 || !block.is_multiple_of(page_size()) || !from.is_multiple_of(page_size())
+        {
+            return Err(invalid());
+        }
+        let bytes = block.checked_mul(count).ok_or_else(invalid)?;
+        let len = bytes.checked_mul(2).filter(|&len| len <= isize::MAX as usize).ok_or_else(invalid)?;
         // SAFETY: new memory wherever the kernel likes, to keep its place; unmapped by Drop.
         let start = unsafe {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -59,12 +75,13 @@ impl Mirror {
         }
         let start = NonNull::new(start.cast()).ok_or_else(invalid)?;
         let mirror = Self { start, len };
+        let protection = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
         for i in 0..2 * count {
-            let offset = libc::off_t::try_from(i / 2 * block).map_err(|_| invalid())?;
+            let offset = (i / 2 * block).checked_add(from).and_then(|at| libc::off_t::try_from(at).ok());
+            let offset = offset.ok_or_else(invalid)?;
             // SAFETY: over a part of the memory that was just mapped for this, with a part of the file that is as long.
             let mapped = unsafe {
                 let to = mirror.start.as_ptr().add(i * block).cast();
-                let protection = libc::PROT_READ | libc::PROT_WRITE;
                 libc::mmap(to, block, protection, libc::MAP_SHARED | libc::MAP_FIXED, fd.as_raw_fd(), offset)
             };
             if mapped == libc::MAP_FAILED {

@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -41,6 +42,7 @@ unsafe extern "C" {
     fn zmq_connect(socket: *mut c_void, address: *const c_char) -> c_int;
     fn zmq_setsockopt(socket: *mut c_void, option: c_int, value: *const c_void, size: usize) -> c_int;
     fn zmq_getsockopt(socket: *mut c_void, option: c_int, value: *mut c_void, size: *mut usize) -> c_int;
+    fn zmq_socket_monitor(socket: *mut c_void, address: *const c_char, events: c_int) -> c_int;
     fn zmq_poll(items: *mut PollItem, count: c_int, milliseconds: c_long) -> c_int;
     fn zmq_msg_init(message: *mut RawMessage) -> c_int;
     fn zmq_msg_init_size(message: *mut RawMessage, size: usize) -> c_int;
@@ -62,10 +64,14 @@ unsafe extern "C" {
 const DONTWAIT: c_int = 1;
 const SNDMORE: c_int = 2;
 const POLLIN: c_short = 1;
+/// Of a monitor: a peer has answered as one of ZeroMQ does.
+const HANDSHAKE_SUCCEEDED: c_int = 0x1000;
 
 /// What a socket is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// Talks to one other.
+    Pair,
     /// Takes what publishers send.
     Sub,
     /// Asks, and waits for an answer.
@@ -142,7 +148,7 @@ impl Drop for Context {
 pub struct Socket {
     raw: NonNull<c_void>,
     /// Dropped behind the socket.
-    _context: Arc<Context>,
+    context: Arc<Context>,
     /// Used by one thread at a time.
     _not_sync: PhantomData<Cell<()>>,
 }
@@ -154,6 +160,7 @@ impl Socket {
     /// A socket that is neither bound nor connected.
     pub fn new(context: &Arc<Context>, kind: Kind) -> io::Result<Self> {
         let kind = match kind {
+            Kind::Pair => 0,
             Kind::Sub => 2,
             Kind::Req => 3,
             Kind::Rep => 4,
@@ -162,7 +169,7 @@ impl Socket {
         // SAFETY: the context is alive; NULL is an error.
         let raw = unsafe { zmq_socket(context.0.as_ptr(), kind) };
         let raw = NonNull::new(raw).ok_or_else(error)?;
-        Ok(Self { raw, _context: context.clone(), _not_sync: PhantomData })
+        Ok(Self { raw, context: context.clone(), _not_sync: PhantomData })
     }
 
     fn set_bytes(&self, option: c_int, value: &[u8]) -> io::Result<()> {
@@ -211,6 +218,26 @@ impl Socket {
         let address = CString::new(address)?;
         // SAFETY: a C string; the socket is open and this thread its only user.
         check(unsafe { zmq_connect(self.raw.as_ptr(), address.as_ptr()) }).map(drop)
+    }
+
+    /// Connects, and waits until a peer has answered there. False: none has before the deadline; the socket goes on trying.
+    pub fn connect_within(&self, address: &str, deadline: Option<Instant>) -> io::Result<bool> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("inproc://aqueduct-monitor-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let text = CString::new(name.as_str())?;
+        // SAFETY: a C string; the socket is open and this thread its only user.
+        check(unsafe { zmq_socket_monitor(self.raw.as_ptr(), text.as_ptr(), HANDSHAKE_SUCCEEDED) })?;
+        let watch = || {
+            let monitor = Self::new(&self.context, Kind::Pair)?;
+            monitor.set_linger(Duration::ZERO)?;
+            monitor.connect(&name)?;
+            self.connect(address)?;
+            monitor.wait_readable(None, deadline)
+        };
+        let connected = watch();
+        // SAFETY: as above; NULL ends it.
+        unsafe { zmq_socket_monitor(self.raw.as_ptr(), std::ptr::null(), 0) };
+        connected
     }
 
     /// The address that was bound last, with the port that the system chose.

@@ -61,6 +61,11 @@ pub trait Publisher: Send {
         None
     }
 
+    /// Whether it keeps no reference to the memory of a chunk once `publish` has returned.
+    fn copies(&self) -> bool {
+        false
+    }
+
     /// The next chunk may begin at frame 0 again.
     fn reset_index(&mut self) {}
 }

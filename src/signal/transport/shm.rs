@@ -5,6 +5,7 @@
 //! | `layout.rs` | the bytes: header, slots, records; parsing them is a checked look at memory that anybody may have written |
 //! | `memory.rs` | the mapped ring and an input's page: the words, and who stores them |
 //! | `server.rs` | the output's thread that hands the ring to inputs and notices when they die |
+//! | `offer.rs` | asking that thread, from the other side |
 //! | `publisher.rs`, `subscriber.rs` | the two ends |
 //! | `patience.rs` | looking for a while before sleeping |
 //!
@@ -18,6 +19,7 @@
 
 mod layout;
 mod memory;
+mod offer;
 mod patience;
 mod publisher;
 mod server;
@@ -25,6 +27,10 @@ mod subscriber;
 
 #[cfg(test)]
 mod tests;
+
+pub(in crate::signal) use memory::{Page, SLEEPS};
+pub(in crate::signal) use offer::Offer;
+pub(in crate::signal) use server::Server;
 
 pub use publisher::{ShmConfig, ShmPublisher};
 pub use subscriber::{EndReason, ShmSubscriber, View};

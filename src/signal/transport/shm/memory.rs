@@ -112,13 +112,13 @@ impl Ring {
 }
 
 /// In `WANT`: the input sleeps on that word.
-pub(super) const SLEEPS: u32 = 1;
+pub(in crate::signal) const SLEEPS: u32 = 1;
 /// In `WANT`: the input's descriptor is to be raised.
 pub(super) const POLLS: u32 = 2;
 
 /// The page of one input, which both processes write to. The output believes nothing in it.
 #[derive(Debug)]
-pub(super) struct Page(Shared);
+pub(in crate::signal) struct Page(Shared);
 
 impl Page {
     /// Maps the page in `memory`, which has `PAGE` bytes.

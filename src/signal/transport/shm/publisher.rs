@@ -337,6 +337,10 @@ impl Publisher for ShmPublisher {
         Ok(Published { inputs: self.members.len() as u64, dropped_frames: 0, timed_out: false })
     }
 
+    fn copies(&self) -> bool {
+        true
+    }
+
     fn describe(&self, params: &mut Params) {
         params.protocol = Protocol::Shm;
         params.interface.clone_from(&self.server.name);

@@ -24,7 +24,7 @@ use crate::sys::{poll, signal};
 
 /// One input, as the output sees it.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(in crate::signal) struct Member {
     pub id: u64,
     pub page: Page,
     /// Readable for the input when it should look.
@@ -65,7 +65,7 @@ impl Member {
 
 /// What the thread and the publisher share.
 #[derive(Debug, Default)]
-pub(super) struct Door {
+pub(in crate::signal) struct Door {
     pub members: Mutex<Vec<Arc<Member>>>,
     /// Changes of the list; added to under its lock.
     pub changes: AtomicUsize,
@@ -82,7 +82,7 @@ impl Door {
 
 /// The thread, stopped and joined on drop.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(in crate::signal) struct Server {
     pub name: String,
     pub door: Arc<Door>,
     stop: Arc<EventFd>,

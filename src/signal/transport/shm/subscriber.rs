@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::layout::{
-    FIXED, Header, MOST_RECORD_HEADER, OFFER, PAGE, Slot, aligned, parse_offer, parse_record,
-};
+use super::layout::{FIXED, Header, MOST_RECORD_HEADER, Slot, aligned, parse_record};
 use super::memory::{POLLS, Page, Ring, SLEEPS};
+use super::offer::Offer;
 use super::patience::{Patience, Until};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ring::Wait;
@@ -22,12 +21,10 @@ use crate::signal::array::Layout;
 use crate::signal::chunk::Chunk;
 use crate::signal::transport::{NoChunk, Subscriber};
 use crate::sys::eventfd::EventFd;
-use crate::sys::local::{Connection, any_of, own_user};
-use crate::sys::memfd::{MemFd, page_size};
+use crate::sys::local::{Connection, any_of};
+use crate::sys::memfd::page_size;
 use crate::sys::poll;
 
-/// How long an output may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How often an input that waits looks whether the output lives.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -91,47 +88,8 @@ impl ShmSubscriber {
     }
 
     fn open(name: &str) -> Result<Self> {
-        if name.is_empty() || name.len() > 100 || name.contains('\0') {
-            return Err(Error::invalid("the name must have 1 to 100 bytes, none of them 0"));
-        }
-        let connection = Connection::new(name, PATIENCE).map_err(|e| match e.kind() {
-            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound => gone(),
-            std::io::ErrorKind::WouldBlock => silent(),
-            _ => Error::io("connecting", &e),
-        })?;
-        let user = connection.peer_user().map_err(|e| Error::io("asking who listens", &e))?;
-        if user != own_user() {
-            let reason = format!("the output must be of user {} (it is of {user})", own_user());
-            return Err(Error::new(ErrorKind::Io, reason));
-        }
-        let mut offer = [0; OFFER];
-        let (count, fds) = connection.receive(&mut offer).map_err(|e| match e.kind() {
-            std::io::ErrorKind::WouldBlock => silent(),
-            std::io::ErrorKind::ConnectionReset => gone(),
-            _ => Error::io("receiving the offer", &e),
-        })?;
-        if count == 0 {
-            return Err(gone());
-        }
-        parse_offer(&offer[..count])?;
-        let count = fds.len();
-        let Ok([memory, page, event]) = <[OwnedFd; 3]>::try_from(fds) else {
-            let reason = format!("the offer must come with 3 descriptors (got {count})");
-            return Err(Error::new(ErrorKind::Truncated, reason));
-        };
-        Self::map(connection, memory, page, event)
-    }
-
-    fn map(connection: Connection, memory: OwnedFd, page: OwnedFd, event: OwnedFd) -> Result<Self> {
-        let unfit = |what: &str, e: std::io::Error| {
-            let kind = match e.kind() {
-                std::io::ErrorKind::UnexpectedEof => ErrorKind::Truncated,
-                _ => ErrorKind::Format,
-            };
-            Error::new(kind, format!("{what} does not fit: {e}"))
-        };
-        let memory = MemFd::from_other(memory, FIXED).map_err(|e| unfit("the shared ring", e))?;
-        let page = MemFd::from_other(page, PAGE).map_err(|e| unfit("the input's page", e))?;
+        let mut offer = Offer::fetch(name)?;
+        let (memory, page) = offer.take(FIXED)?;
         let fixed = memory.read_start::<FIXED>().map_err(|e| Error::io("reading the shared ring", &e))?;
         let size = memory.size().map_err(|e| Error::io("asking for the shared ring's size", &e))?;
         let header = Header::parse(&fixed, size, page_size())?;
@@ -139,8 +97,8 @@ impl ShmSubscriber {
         Ok(Self {
             ring: Ring::new(&memory, header, false).map_err(mapping)?,
             page: Page::new(&page).map_err(mapping)?,
-            connection,
-            event: EventFd::from_other(event),
+            connection: offer.connection,
+            event: offer.event,
             pollable: OnceLock::new(),
             next: None,
             before: 0,
@@ -413,16 +371,6 @@ impl ShmSubscriber {
 
 fn failed(what: String) -> NoChunk {
     NoChunk::Failed(Error::new(ErrorKind::Format, format!("shared ring: {what}")))
-}
-
-fn gone() -> Error {
-    let reason =
-        "there is none of that name on this host: the output is gone, or in another network namespace";
-    Error::new(ErrorKind::NotFound, reason)
-}
-
-fn silent() -> Error {
-    Error::new(ErrorKind::Io, format!("the output did not answer within {} s", PATIENCE.as_secs()))
 }
 
 impl Subscriber for ShmSubscriber {

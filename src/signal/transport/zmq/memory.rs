@@ -15,13 +15,21 @@ impl AsRef<[u8]> for Filled {
     }
 }
 
+/// No bytes, on a cache line's beginning: whoever makes a pointer to elements of it finds it aligned.
+pub(super) fn nothing() -> Bytes {
+    #[repr(align(64))]
+    struct Aligned([u8; 64]);
+    static NOTHING: Aligned = Aligned([0; 64]);
+    Bytes::from_static(&NOTHING.0[..0])
+}
+
 /// At most `size` bytes that `fill` writes, on a cache line's beginning. It answers how many it wrote.
 ///
 /// # Safety
 /// Of the bytes from the pointer on, as many as `fill` answers must be written by it.
 pub(super) unsafe fn filled(size: usize, fill: impl FnOnce(*mut u8) -> Result<usize>) -> Result<Bytes> {
     if size == 0 {
-        return Ok(Bytes::new());
+        return Ok(nothing());
     }
     let buffer = HeapAllocator.allocate(size, None)?;
     let written = fill(buffer.as_ptr())?.min(size);
@@ -36,5 +44,17 @@ pub(super) fn copy_of(bytes: &[u8]) -> Result<Bytes> {
             to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
             Ok(bytes.len())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn also_nothing_is_aligned() {
+        for bytes in [nothing(), copy_of(&[]).unwrap(), copy_of(&[1]).unwrap()] {
+            assert!(bytes.as_ptr().addr().is_multiple_of(64));
+        }
     }
 }

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::ring::Overflow;
+use crate::ring::{Overflow, Wait};
 
 #[cfg(not(feature = "zmq"))]
 mod absent;
@@ -75,11 +75,13 @@ pub struct SubscriberConfig {
     /// Bytes of a chunk at the most, compressed and not. A publisher that sends a larger message, or what is no message of ZeroMQ at all, is left by libzmq,
     /// which does not connect to it again and does not say so: nothing comes any more, and a new subscriber is needed.
     pub max_chunk: u64,
+    /// How long to wait until the publisher has answered; `No`: the connection is made in the background.
+    pub connect: Wait,
 }
 
 impl Default for SubscriberConfig {
     fn default() -> Self {
-        Self { queue: 1000, max_chunk: 1 << 30 }
+        Self { queue: 1000, max_chunk: 1 << 30, connect: Wait::No }
     }
 }
 

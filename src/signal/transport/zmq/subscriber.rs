@@ -78,7 +78,7 @@ impl ZmqSubscriber {
     /// Subscribes to the publisher that the params describe, which need not be there yet; with the transfer mode `sharedmem` its file must.
     ///
     /// # Errors
-    /// `Invalid`: params or config. `Io`, `Format`: the ring's file cannot be opened, or is not of these params.
+    /// `Invalid`: params or config. `NotFound`: no publisher has answered in the time that it was to be waited for. `Io`, `Format`: the ring's file cannot be opened, or is not of these params.
     pub fn connect(params: &Params, config: &SubscriberConfig) -> Result<Self> {
         params.check()?;
         let queue = queue_length(config.queue)?;
@@ -95,10 +95,23 @@ impl ZmqSubscriber {
             socket.set_most_part(config.max_chunk.saturating_add(MOST_HEADER))?;
             socket.set(Setting::Ipv6, i32::from(url.starts_with("tcp://[")))?;
             socket.subscribe(b"")?;
-            socket.connect(&url)?;
-            Ok(socket)
+            let deadline = match config.connect {
+                Wait::No => {
+                    socket.connect(&url)?;
+                    return Ok((socket, true));
+                }
+                Wait::For(time) => Instant::now().checked_add(time),
+                Wait::Forever => None,
+            };
+            let answered = socket.connect_within(&url, deadline)?;
+            Ok((socket, answered))
         };
-        let socket = make().map_err(|reason| Error::io(format_args!("connect {url}"), &reason))?;
+        let made: std::io::Result<(Socket, bool)> = make();
+        let (socket, answered) = made.map_err(|reason| Error::io(format_args!("connect {url}"), &reason))?;
+        if !answered {
+            let reason = format!("connect {url}: no output has answered there within the time");
+            return Err(Error::new(ErrorKind::NotFound, reason));
+        }
         Ok(Self {
             level: OnceCell::new(),
             socket,
@@ -181,7 +194,7 @@ impl ZmqSubscriber {
         }
         let data = match self.compression {
             Compression::None => shared(data)?,
-            _ if size == 0 => Bytes::new(),
+            _ if size == 0 => memory::nothing(),
             _ => blosc::decompress(data.as_slice(), size)?,
         };
         Ok(Some(Chunk { index, layout, data }))
