@@ -18,9 +18,10 @@ struct Convert {
 impl Work for Convert {
     fn check(&self, input: &Params) -> Result<()> {
         let (from, to) = (input.frame_shape(), self.output.frame_shape());
-        if from != to {
+        if from != to || input.dtype != self.output.dtype {
+            let (from_type, to_type) = (&input.dtype, &self.output.dtype);
             return Err(Error::invalid(format!(
-                "stream converter: the output must have frames of shape {from:?} (got {to:?})"
+                "stream converter: the output must have frames of shape {from:?} and type {from_type} (got {to:?} and {to_type})"
             )));
         }
         Ok(())

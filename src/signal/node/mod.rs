@@ -9,6 +9,7 @@
 //! | [`converter`] | the same chunks through another output |
 //! | [`splitter`] | some channels each for several outputs |
 //! | [`resizer`] | chunks of a length |
+//! | [`like`] | what the output of a node carries |
 //! | [`graph`] | nodes that feed each other, started and stopped in order |
 //!
 //! Indices are those of the stream, all the way: a node never counts frames anew, and what is missing before it is missing, at the same indices, behind
@@ -17,6 +18,7 @@
 
 pub mod converter;
 pub mod graph;
+pub mod like;
 pub mod outlet;
 pub mod poll_thread;
 pub mod resizer;

@@ -5,7 +5,7 @@ use super::stop::Stop;
 use super::thread::{Node, Work};
 use crate::error::{Error, Result};
 use crate::signal::input::Received;
-use crate::signal::shared::{SharedInput, SharedOutput};
+use crate::signal::shared::SharedInput;
 
 /// What a poll thread tells beside chunks.
 #[derive(Debug)]
@@ -18,26 +18,38 @@ pub enum Event<'a> {
     Failed(&'a Error),
 }
 
+/// What a poll thread does behind a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// It takes the next one.
+    GoOn,
+    /// It stops, as if somebody else had stopped it.
+    Stop,
+}
+
 /// Functions of a poll thread. They are called on that thread, one at a time.
 pub trait Callback: Send {
     /// A chunk came. An error ends the thread.
-    fn chunk(&mut self, received: &Received) -> Result<()>;
+    fn chunk(&mut self, received: Received) -> Result<Then>;
 
     /// Something else happened.
     fn event(&mut self, _event: Event<'_>) {}
 }
 
 impl<F: FnMut(&Received) -> Result<()> + Send> Callback for F {
-    fn chunk(&mut self, received: &Received) -> Result<()> {
-        self(received)
+    fn chunk(&mut self, received: Received) -> Result<Then> {
+        self(&received).map(|()| Then::GoOn)
     }
 }
 
 struct Poll<C>(C);
 
 impl<C: Callback> Work for Poll<C> {
-    fn chunk(&mut self, received: Received, _: &Stop) -> Result<()> {
-        self.0.chunk(&received)
+    fn chunk(&mut self, received: Received, stop: &Stop) -> Result<()> {
+        if self.0.chunk(received)? == Then::Stop {
+            stop.now();
+        }
+        Ok(())
     }
 
     fn failed(&mut self, error: &Error) {
@@ -52,7 +64,7 @@ impl<C: Callback> Work for Poll<C> {
     }
 }
 
-/// A poll thread, not started yet. For the chunks of an output, make an input of it first.
+/// A poll thread, not started yet. For the chunks of an output, connect an input to it first.
 pub fn poll_thread(input: SharedInput, callback: impl Callback + 'static) -> Result<Node> {
-    Node::new(input, Vec::<SharedOutput>::new(), Box::new(Poll(callback)))
+    Node::new(input, Vec::new(), Box::new(Poll(callback)))
 }

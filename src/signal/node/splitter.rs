@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::signal::array::{self, Layout};
 use crate::signal::chunk::Chunk;
 use crate::signal::input::Received;
-use crate::signal::params::{Params, Protocol};
+use crate::signal::params::Params;
 use crate::signal::shared::{SharedInput, SharedOutput};
 
 /// Channels by their number, in the order that they are to have.
@@ -47,14 +47,9 @@ impl Selection {
         Ok(Self(channels.to_vec()))
     }
 
-    /// What an output of these channels carries, of an input of those params: shape, type, rate, scale, and what is said of each channel. Its address is still to
-    /// be chosen.
+    /// What an output of these channels carries, of an input of those params, or of an output [like](super::like::like) it: shape, and what is said of each channel.
     pub fn params(&self, input: &Params) -> Params {
-        let mut params = Params { interface: "127.0.0.1".into(), port: "*".into(), ..input.clone() };
-        params.protocol = Protocol::default();
-        params.transfermode = Default::default();
-        params.compression = Default::default();
-        params.shm_id = None;
+        let mut params = input.clone();
         params.shape[0] = -1;
         if let Some(count) = params.shape.get_mut(1) {
             *count = self.0.len() as i64;

@@ -34,6 +34,27 @@ fn a_node_cannot_stop_itself_but_may_ask() {
     assert_eq!(found.recv_timeout(Duration::from_secs(60)).unwrap().0, 2);
 }
 
+/// Stops itself behind the second chunk.
+struct Two(u32);
+
+impl Callback for Two {
+    fn chunk(&mut self, _: Received) -> Result<Then> {
+        self.0 += 1;
+        Ok(if self.0 == 2 { Then::Stop } else { Then::GoOn })
+    }
+}
+
+#[test]
+fn a_callback_may_stop_its_node() {
+    let out = output(Protocol::Inproc, 1);
+    let node = poll_thread(input(&out), Two(0)).unwrap();
+    for index in 0..4 {
+        send(&out, index..index + 1);
+    }
+    node.start().unwrap();
+    assert_eq!((node.wait(GUARD), node.index()), (Some(State::Stopped), 2));
+}
+
 #[test]
 fn the_last_owner_may_be_the_callback() {
     let out = output(Protocol::Inproc, 1);

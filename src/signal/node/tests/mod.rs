@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::poll_thread::{Callback, Event, poll_thread};
+use super::poll_thread::{Callback, Event, Then, poll_thread};
 use super::thread::Node;
 use crate::error::Result;
 use crate::ring::{Overflow, Wait};
@@ -110,11 +110,11 @@ struct Keeper {
 }
 
 impl Callback for Keeper {
-    fn chunk(&mut self, received: &Received) -> Result<()> {
-        let seen = checked(received, &self.channels);
+    fn chunk(&mut self, received: Received) -> Result<Then> {
+        let seen = checked(&received, &self.channels);
         self.log.0.0.lock().chunks.push(seen);
         self.log.0.1.notify_all();
-        Ok(())
+        Ok(Then::GoOn)
     }
 
     fn event(&mut self, event: Event<'_>) {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::signal::node::converter::converter;
+use crate::signal::node::like::like;
 use crate::signal::node::resizer::resizer;
 use crate::signal::node::splitter::{Selection, splitter};
 use crate::signal::node::state::State;
@@ -167,12 +168,21 @@ fn channels_are_described() {
     params.extra.insert("nb_channel".into(), json!(3));
     params.extra.insert("channel_info".into(), json!([{"name": "a"}, {"name": "b"}, {"name": "c"}]));
     let made = Selection::new("x", &[2, 0], &params).unwrap().params(&params);
-    assert_eq!(
-        (made.sample_rate, &*made.units, &*made.port, &made.shape[..]),
-        (1000.0, "mV", "*", &[-1, 2][..])
-    );
+    assert_eq!((made.sample_rate, &*made.units, &made.shape[..]), (1000.0, "mV", &[-1, 2][..]));
     assert_eq!(made.extra["nb_channel"], json!(2));
     assert_eq!(made.extra["channel_info"], json!([{"name": "c"}, {"name": "a"}]));
+}
+
+#[test]
+fn an_output_like_the_input_is_where_it_is_wanted() {
+    let first = output(Protocol::Shm, 3);
+    let mut told = Params::clone(&first.params());
+    (told.units, told.shm_id) = ("mV".into(), Some("x".into()));
+    told.extra.insert("channel_info".into(), json!([1, 2, 3]));
+    let made = like(&told, &params(Protocol::Inproc, 77));
+    assert_eq!((made.protocol, &*made.interface, &*made.port), (Protocol::Inproc, "127.0.0.1", "*"));
+    assert_eq!((&made.shape[..], &*made.units, made.shm_id), (&[-1, 3][..], "mV", None));
+    assert_eq!(made.extra, told.extra);
 }
 
 #[test]
@@ -202,9 +212,9 @@ fn what_does_not_fit_is_refused() {
     let error = refused(resizer(input(&first), output(Protocol::Inproc, 2), 1));
     assert!(error.message().contains("shape [3]") && error.message().contains("(got [2]"), "{error}");
     let error = refused(converter(input(&first), output(Protocol::Inproc, 2)));
-    assert!(error.message().contains("shape [3] (got [2])"), "{error}");
+    assert!(error.message().contains("shape [3] and type <u2 (got [2] and <u2)"), "{error}");
     // Another input must fit, too.
     let node = converter(input(&first), output(Protocol::Inproc, 3)).unwrap();
     let error = node.set_input(input(&output(Protocol::Inproc, 2))).unwrap_err();
-    assert!(error.message().contains("shape [2] (got [3])"), "{error}");
+    assert!(error.message().contains("shape [2] and type <u2 (got [3] and <u2)"), "{error}");
 }
