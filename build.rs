@@ -39,6 +39,12 @@ const SECTIONS: &[&str] = &[
     "output_stream",
     "input_stream",
     "history",
+    "stream_node",
+    "poll_thread",
+    "stream_converter",
+    "channel_splitter",
+    "chunk_resizer",
+    "stream_graph",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

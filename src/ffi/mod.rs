@@ -33,6 +33,9 @@
 //! | [`output_stream`] | `aq_output_stream_*` |
 //! | [`input_stream`] | `aq_input_stream_*` |
 //! | [`history`] | `aq_history_*` |
+//! | [`stream_node`] | `aq_stream_node_stats`, what nodes have in common |
+//! | [`poll_thread`], [`stream_converter`], [`channel_splitter`], [`chunk_resizer`] | the nodes: `aq_poll_thread_*` and so on |
+//! | [`stream_graph`] | `aq_stream_graph_*` |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -53,7 +56,9 @@
 
 pub mod array_view;
 pub mod callback;
+pub mod channel_splitter;
 pub mod chunk;
+pub mod chunk_resizer;
 pub mod chunk_stream;
 pub mod copy;
 pub mod event;
@@ -74,6 +79,7 @@ pub mod output_stream;
 pub mod packet_layout;
 pub mod pcap_live_reader;
 pub mod pointer;
+pub mod poll_thread;
 pub mod reader;
 pub mod recv;
 pub mod ring;
@@ -82,6 +88,9 @@ pub mod sink;
 pub mod sized;
 pub mod stats;
 pub mod status;
+pub mod stream_converter;
+pub mod stream_graph;
+pub mod stream_node;
 pub mod tcp_reader;
 pub mod text;
 pub mod thread_pool;

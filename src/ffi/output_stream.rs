@@ -161,7 +161,7 @@ impl aq_output_stream_config {
     ///
     /// # Safety
     /// Texts are NULL or strings, lists NULL or as long as is said.
-    unsafe fn params(&self) -> Result<Params> {
+    pub(super) unsafe fn params(&self) -> Result<Params> {
         // SAFETY: the caller's promise.
         let texts = unsafe {
             [
@@ -209,7 +209,7 @@ impl aq_output_stream_config {
     ///
     /// # Safety
     /// `folder` is NULL or a string.
-    unsafe fn config(&self) -> Result<OutputConfig> {
+    pub(super) unsafe fn config(&self) -> Result<OutputConfig> {
         let linger = u64::try_from(self.linger_ns)
             .map(Duration::from_nanos)
             .map_err(|_| Error::invalid(format!("linger_ns must be at least 0 (got {})", self.linger_ns)))?;

@@ -235,7 +235,8 @@ impl Graph {
         Ok(change)
     }
 
-    fn refuse_inside(&self) -> Result<()> {
+    /// An error in a callback of one of its nodes.
+    pub fn refuse_inside(&self) -> Result<()> {
         match self.members.lock().iter().find(|member| member.node.is_inside()) {
             None => Ok(()),
             Some(Member { name, .. }) => Err(Error::state(format!(
@@ -284,7 +285,8 @@ impl Drop for Graph {
     }
 }
 
-fn named(name: &str, error: &Error) -> Error {
+/// An error of the node of that name.
+pub fn named(name: &str, error: &Error) -> Error {
     Error::new(error.kind(), format!("stream graph: node {name:?}: {}", error.message()))
 }
 
