@@ -4535,17 +4535,13 @@ aq_status aq_array_view_check(const aq_array_view *view);
 aq_status aq_array_view_release(aq_array_view *view);
 
 /* =============================================================================================================
- * Output streams
+ * Configuration of outputs
  *
- * An output sends frames to all inputs that are connected at the time. When an input is too slow, the output waits for it, or drops frames,
- * as its overflow policy says; every frame is counted, and an input sees exactly which ones it missed.
+ * What a stream carries, and how it travels. Which transport to choose: docs/signal-streams.md.
  * ============================================================================================================= */
 
 /** What suits the transport: AQ_OVERFLOW_DROP_OLDEST with AQ_TRANSFER_SHAREDMEM, else AQ_OVERFLOW_BLOCK. */
 #define AQ_OVERFLOW_DEFAULT (-1)
-
-/** An output. */
-typedef struct aq_output_stream aq_output_stream;
 
 /**
  * What a stream carries, and how. Initialise it with aq_output_stream_config_init(), then set what differs from the defaults. Texts and
@@ -4630,6 +4626,60 @@ typedef struct aq_output_stream_config {
  */
 aq_status aq_output_stream_config_init(aq_output_stream_config *config, size_t struct_size);
 
+/* =============================================================================================================
+ * Output streams
+ *
+ * An output sends frames to all inputs that are connected at the time. When an input is too slow, the output waits for it, or drops frames,
+ * as its overflow policy says; every frame is counted, and an input sees exactly which ones it missed.
+ * ============================================================================================================= */
+
+/** An output. */
+typedef struct aq_output_stream aq_output_stream;
+
+/**
+ * What became of an output's frames: frames = published_frames + waiting_frames + failed_frames, at any moment. Initialise it with
+ * aq_output_stream_stats_init() first.
+ */
+typedef struct aq_output_stream_stats {
+    /** Set by aq_output_stream_stats_init(). */
+    size_t struct_size;
+    /** Chunks that were published. */
+    uint64_t chunks;
+    /** Frames that were taken by calls that answered AQ_OK. */
+    uint64_t frames;
+    /** Bytes of these. */
+    uint64_t bytes;
+    /** Frames that were published, whether or not there was an input. */
+    uint64_t published_frames;
+    /** Frames that are collected for a chunk, or wait for a slow input. */
+    uint64_t waiting_frames;
+    /** Frames that could not be published together with those of a call that failed. */
+    uint64_t failed_frames;
+    /**
+     * Frames that were dropped for inputs that were too slow, summed over these. Of tcp and ipc always 0, as ZeroMQ does not tell: the inputs
+     * see the gaps. Of shm with AQ_OVERFLOW_DROP_OLDEST, see aq_output_stream_get_inputs().
+     */
+    uint64_t dropped_frames;
+    /** Frames that were skipped by an index that was ahead. */
+    uint64_t skipped_frames;
+    /** The index behind the last frame that was taken. */
+    int64_t index;
+} aq_output_stream_stats;
+
+/** An input, as its output sees it. Initialise it with aq_output_stream_input_init() first. */
+typedef struct aq_output_stream_input {
+    /** Set by aq_output_stream_input_init(). */
+    size_t struct_size;
+    /** Unique within the output. */
+    uint64_t id;
+    /** Chunks that wait for it. */
+    uint64_t lag_chunks;
+    /** Frames that wait for it. */
+    uint64_t lag_frames;
+    /** Frames that were dropped for it. */
+    uint64_t dropped_frames;
+} aq_output_stream_input;
+
 /**
  * Opens the output of a stream. Inputs may connect from then on, with its params.
  *
@@ -4682,6 +4732,96 @@ aq_status aq_output_stream_address(const aq_output_stream *output, char *buffer,
 aq_status aq_output_stream_get_info(const aq_output_stream *output, aq_stream_info *info);
 
 /**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_output_stream_stats_init(aq_output_stream_stats *stats, size_t struct_size);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param input the struct
+ * @param struct_size sizeof *input
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_output_stream_input_init(aq_output_stream_input *input, size_t struct_size);
+
+/**
+ * What became of an output's frames up to now.
+ *
+ * @param output the output
+ * @param stats receives the counts; initialised with aq_output_stream_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any; it does not wait for a thread that sends.
+ */
+aq_status aq_output_stream_get_stats(const aq_output_stream *output, aq_output_stream_stats *stats);
+
+/**
+ * The index behind the last frame that was taken.
+ *
+ * @param output the output
+ * @param index receives it
+ * @return AQ_OK
+ *
+ * Threads: any; it does not wait for a thread that sends.
+ */
+aq_status aq_output_stream_index(const aq_output_stream *output, int64_t *index);
+
+/**
+ * The inputs of an output, and how far each is behind.
+ *
+ * ```c
+ * aq_output_stream_input inputs[16];
+ * size_t count;
+ * for (int i = 0; i < 16; i++) aq_output_stream_input_init(&inputs[i], sizeof inputs[i]);
+ * aq_output_stream_get_inputs(output, inputs, 16, &count);
+ * for (size_t i = 0; i < count && i < 16; i++)
+ *     printf("input %" PRIu64 " is %" PRIu64 " frames behind\n", inputs[i].id, inputs[i].lag_frames);
+ * ```
+ *
+ * @param output the output
+ * @param inputs receives the first of them; each initialised with aq_output_stream_input_init(); may be NULL when capacity is 0
+ * @param capacity how many there is room for
+ * @param count receives how many inputs there are, which may be more
+ * @return AQ_OK; AQ_E_UNSUPPORTED for tcp and ipc, which only know how many there are: aq_output_stream_input_count()
+ *
+ * Threads: any; it does not wait for a thread that sends.
+ */
+aq_status aq_output_stream_get_inputs(const aq_output_stream *output, aq_output_stream_input *inputs,
+    size_t capacity, size_t *count);
+
+/**
+ * How many inputs there are. Of tcp and ipc: as far as their subscriptions have arrived.
+ *
+ * @param output the output
+ * @param count receives the number
+ * @return AQ_OK; AQ_E_IO
+ *
+ * Threads: any; it waits for a thread that sends.
+ */
+aq_status aq_output_stream_input_count(aq_output_stream *output, uint64_t *count);
+
+/**
+ * Waits until there are so many inputs, or more, so that none of them misses the first frames. It looks every millisecond.
+ *
+ * @param output the output
+ * @param count how many
+ * @param timeout_ns how long to wait; see Waiting
+ * @return AQ_OK; AQ_EMPTY or AQ_TIMEOUT when there were less; AQ_E_IO
+ *
+ * Threads: any; other threads may send meanwhile.
+ */
+aq_status aq_output_stream_wait_inputs(aq_output_stream *output, uint64_t count, int64_t timeout_ns);
+
+/**
  * Closes an output. What was collected for a chunk is published without waiting; what a slow input has no space for is lost, and a
  * warning is logged: aq_output_stream_flush() waits for it. Inputs receive what was published, and inproc and shm inputs then end.
  *
@@ -4695,17 +4835,103 @@ aq_status aq_output_stream_get_info(const aq_output_stream *output, aq_stream_in
 aq_status aq_output_stream_free(aq_output_stream *output);
 
 /* =============================================================================================================
- * Input streams
+ * Sending
  *
- * An input receives the frames that an output sends from the time on that it connects, in order, and is told exactly which ones are missing.
- * It can keep the latest frames in a history (aq_input_stream_set_buffer()), to be looked at by their index.
+ * The last frame of a call gets the index `index - 1`: pass AQ_INDEX_NEXT to have frames follow those before, or a larger index to skip some,
+ * which inputs then see as a gap. With AQ_OK the frames are taken: they are published, or collected for a chunk, or (after a wait that was
+ * too short, with AQ_OVERFLOW_BLOCK) they wait in the output, which has space for the frames of one call. AQ_FULL and AQ_TIMEOUT say
+ * that those before still wait, and that these were not taken: send them again.
+ * ============================================================================================================= */
+
+/** The index that follows: frames come right behind those before. */
+#define AQ_INDEX_NEXT (-1)
+
+/**
+ * Sends frames, which are copied.
+ *
+ * @param output the output
+ * @param data the frames: elements of the stream's dtype, in C order; they need not be aligned; may be NULL when there are none
+ * @param frames how many
+ * @param index the index behind the last of them, or AQ_INDEX_NEXT
+ * @param timeout_ns how long to wait for slow inputs, with AQ_OVERFLOW_BLOCK; see Waiting
+ * @return AQ_OK; AQ_FULL or AQ_TIMEOUT when frames of before still wait, and these were not taken; AQ_E_INVALID when the index would go
+ *     back, there are not as many frames as the shape says, or more than the transport can carry at once; AQ_E_IO. After an error the
+ *     frames were not taken, unless they completed a chunk: then this chunk is lost, and counted in failed_frames
+ *
+ * Threads: one at a time; others wait. Statistics may be read meanwhile.
+ */
+aq_status aq_output_stream_send(aq_output_stream *output, const void *data, size_t frames, int64_t index,
+    int64_t timeout_ns);
+
+/**
+ * Sends frames that lie anyhow: rows of a larger array, channels apart from each other, time backwards. They are copied, to where nothing lies
+ * between them, with the axes in the order that they have.
+ *
+ * @param output the output
+ * @param data element (0, 0, ...)
+ * @param ndim axes: as many as the stream has
+ * @param shape elements along each axis, the first being frames
+ * @param strides bytes from one element to the next along each axis; may be negative, or 0
+ * @param index the index behind the last of them, or AQ_INDEX_NEXT
+ * @param timeout_ns how long to wait for slow inputs, with AQ_OVERFLOW_BLOCK; see Waiting
+ * @return as aq_output_stream_send(); AQ_E_INVALID also when shape is not that of the stream's frames, or no memory holds such an array
+ *
+ * Threads: as aq_output_stream_send().
+ */
+aq_status aq_output_stream_send_strided(aq_output_stream *output, const void *data, size_t ndim,
+    const size_t *shape, const ptrdiff_t *strides, int64_t index, int64_t timeout_ns);
+
+/**
+ * Sends frames without copying them: they stay where they are, and must not change, until user_free is called, when no input needs them any
+ * more. With inproc the inputs look at this very memory; tcp and ipc send from it; shm copies it into its ring.
+ *
+ * user_free is called exactly once, also when the frames were not taken. It may be called by the thread of an input or of the transport, and may
+ * call any function of this library but those of the stream's ends and nodes.
+ *
+ * @param output the output
+ * @param data the frames: elements of the stream's dtype, in C order, aligned as their inputs need it
+ * @param frames how many
+ * @param index the index behind the last of them, or AQ_INDEX_NEXT
+ * @param timeout_ns how long to wait for slow inputs, with AQ_OVERFLOW_BLOCK; see Waiting
+ * @param user what user_free is called with
+ * @param user_free gives the memory back; may be NULL when it lives as long as the program
+ * @return as aq_output_stream_send()
+ *
+ * Threads: as aq_output_stream_send().
+ */
+aq_status aq_output_stream_send_shared(aq_output_stream *output, const void *data, size_t frames, int64_t index,
+    int64_t timeout_ns, void *user, aq_user_free_fn user_free);
+
+/**
+ * Publishes what was taken and is not published yet: frames that are collected for a chunk, and what waits for a slow input.
+ *
+ * @param output the output
+ * @param timeout_ns how long to wait for slow inputs, with AQ_OVERFLOW_BLOCK; see Waiting
+ * @return AQ_OK when nothing waits in the output any more; AQ_FULL or AQ_TIMEOUT when something does; AQ_E_IO
+ *
+ * Threads: as aq_output_stream_send().
+ */
+aq_status aq_output_stream_flush(aq_output_stream *output, int64_t timeout_ns);
+
+/**
+ * Begins again at index 0, once all that was taken is published. Inputs notice, and begin again, too.
+ *
+ * @param output the output
+ * @param timeout_ns how long to wait for slow inputs, with AQ_OVERFLOW_BLOCK; see Waiting
+ * @return AQ_OK; AQ_FULL or AQ_TIMEOUT when frames still wait, and the index is as before; AQ_E_IO
+ *
+ * Threads: as aq_output_stream_send().
+ */
+aq_status aq_output_stream_reset_index(aq_output_stream *output, int64_t timeout_ns);
+
+/* =============================================================================================================
+ * Configuration of inputs
+ *
+ * How an input receives, and what the stream must be.
  * ============================================================================================================= */
 
 /** Of a requirement: any will do. */
 #define AQ_ANY (-1)
-
-/** An input. */
-typedef struct aq_input_stream aq_input_stream;
 
 /**
  * How an input receives, and what it requires of the stream. Initialise it with aq_input_stream_config_init(), then set what differs from the
@@ -4731,11 +4957,11 @@ typedef struct aq_input_stream_config {
      * behind another address.
      */
     const char *overrides_json;
-    /** Of tcp and ipc: chunks that wait here at the most; at least 1. Default 1000. */
+    /** Of tcp and ipc: chunks that wait here at the most; 0, the default: 1000. */
     uint32_t queue_chunks;
     /** 0. */
     uint32_t reserved;
-    /** Of tcp and ipc: bytes of a chunk at the most; at least 1. Default 2^30. */
+    /** Of tcp and ipc: bytes of a chunk at the most; 0, the default: 2^30. */
     uint64_t max_chunk_bytes;
     /**
      * Of tcp and ipc: how long to wait until the output has answered, in ns; AQ_WAIT_FOREVER. Default 0: the connection is made in the
@@ -4755,6 +4981,43 @@ typedef struct aq_input_stream_config {
  */
 aq_status aq_input_stream_config_init(aq_input_stream_config *config, size_t struct_size);
 
+/* =============================================================================================================
+ * Input streams
+ *
+ * An input receives the frames that an output sends from the time on that it connects, in order, and is told exactly which ones are missing.
+ * It can keep the latest frames in a history (aq_input_stream_set_buffer()), to be looked at by their index.
+ * ============================================================================================================= */
+
+/** An input. */
+typedef struct aq_input_stream aq_input_stream;
+
+/**
+ * What became of an input's frames: every frame between the first that came and the last either came or is missing. Initialise it with
+ * aq_input_stream_stats_init() first.
+ */
+typedef struct aq_input_stream_stats {
+    /** Set by aq_input_stream_stats_init(). */
+    size_t struct_size;
+    /** Chunks that came, as they were sent. */
+    uint64_t chunks;
+    /** Frames in them. */
+    uint64_t frames;
+    /** Bytes of these. */
+    uint64_t bytes;
+    /** Gaps between chunks. */
+    uint64_t gaps;
+    /** Frames that are missing in them: dropped for this input, or skipped by the output. */
+    uint64_t missing_frames;
+    /** Chunks that came again, or too late, and were left out. */
+    uint64_t repeated_chunks;
+    /** Messages that were no chunks of this stream. */
+    uint64_t malformed;
+    /** Times that the index began again, because the output did so. */
+    uint64_t restarts;
+    /** The index behind the last frame that came; -1 before the first. */
+    int64_t index;
+} aq_input_stream_stats;
+
 /**
  * Connects to the output of a stream, and receives what it sends from then on.
  *
@@ -4765,8 +5028,8 @@ aq_status aq_input_stream_config_init(aq_input_stream_config *config, size_t str
  * @param config how to receive, and what is required; copied; NULL for the defaults
  * @param out receives the input; free it with aq_input_stream_free()
  * @return AQ_OK; AQ_E_FORMAT when params_json or overrides_json are none; AQ_E_INVALID when a field of config is out of range, or the stream
- *     is not what is required: the message says what differs; AQ_E_NOT_FOUND when there is no such output (inproc, shm); AQ_TIMEOUT when
- *     it did not answer in connect_timeout_ns; AQ_E_STATE when it has as many inputs as it may have; AQ_E_UNSUPPORTED when the transport
+ *     is not what is required: the message says what differs; AQ_E_NOT_FOUND when there is no such output (inproc, shm), or it did not
+ *     answer in connect_timeout_ns; AQ_E_STATE when it has as many inputs as it may have; AQ_E_UNSUPPORTED when the transport
  *     needs a feature that this build lacks; AQ_E_VERSION when the output is of another version that cannot be read; AQ_E_IO
  *
  * Threads: any.
@@ -4799,6 +5062,89 @@ aq_status aq_input_stream_params_json(const aq_input_stream *input, char *buffer
 aq_status aq_input_stream_get_info(const aq_input_stream *input, aq_stream_info *info);
 
 /**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_input_stream_stats_init(aq_input_stream_stats *stats, size_t struct_size);
+
+/**
+ * What became of an input's frames up to now.
+ *
+ * @param input the input
+ * @param stats receives the counts; initialised with aq_input_stream_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any; it does not wait for a thread that receives.
+ */
+aq_status aq_input_stream_get_stats(const aq_input_stream *input, aq_input_stream_stats *stats);
+
+/**
+ * Waits until there is a chunk, and does not take it. It is counted already, and in the history.
+ *
+ * @param input the input
+ * @param timeout_ns how long to wait; see Waiting
+ * @return as aq_input_stream_recv()
+ *
+ * Threads: as aq_input_stream_recv().
+ */
+aq_status aq_input_stream_poll(aq_input_stream *input, int64_t timeout_ns);
+
+/**
+ * Takes the next chunk. It is appended to the history, if there is one.
+ *
+ * @param input the input
+ * @param timeout_ns how long to wait; see Waiting
+ * @param view receives the chunk, which is held until aq_array_view_release(); initialised with aq_array_view_init(), and holding nothing
+ * @return AQ_OK; AQ_EMPTY; AQ_TIMEOUT; AQ_STOPPED when the output is gone, and all that it published has been received (inproc, shm; tcp and
+ *     ipc wait until it comes back); AQ_E_FORMAT or AQ_E_TRUNCATED when what came was no chunk of this stream, which goes on: it is
+ *     counted as malformed; AQ_E_STATE when the view holds something; AQ_E_IO
+ *
+ * Threads: one at a time; others wait. Statistics and the history may be read meanwhile.
+ */
+aq_status aq_input_stream_recv(aq_input_stream *input, int64_t timeout_ns, aq_array_view *view);
+
+/**
+ * A descriptor to wait for chunks with poll() or epoll: when it is readable, call aq_input_stream_recv() with timeout 0 until it answers
+ * AQ_EMPTY or AQ_STOPPED. Nothing else may be done with it. Once asked for, it costs a little for each chunk.
+ *
+ * A tcp or ipc input that lost its output subscribes anew within aq_input_stream_recv(), for which the descriptor becomes readable.
+ *
+ * @param input the input, which owns the descriptor
+ * @param fd receives it, valid until the input is freed
+ * @return AQ_OK; AQ_E_IO when there are too many open files
+ *
+ * Threads: any; it waits for a thread that receives.
+ */
+aq_status aq_input_stream_fd(aq_input_stream *input, int *fd);
+
+/**
+ * Takes and forgets what has come. The history keeps it, and gaps are counted.
+ *
+ * @param input the input
+ * @param frames receives how many frames that were; may be NULL
+ * @return AQ_OK; AQ_E_FORMAT, AQ_E_TRUNCATED when there was something else than chunks, which is gone: call it again; AQ_E_IO
+ *
+ * Threads: as aq_input_stream_recv().
+ */
+aq_status aq_input_stream_empty_queue(aq_input_stream *input, uint64_t *frames);
+
+/**
+ * Begins again: the next chunk is the first, wherever it begins, and the history goes on at index 0. Chunks that poll has found, and frames that
+ * are collected for a chunk, are forgotten.
+ *
+ * @param input the input
+ * @return AQ_OK
+ *
+ * Threads: as aq_input_stream_recv().
+ */
+aq_status aq_input_stream_reset_index(aq_input_stream *input);
+
+/**
  * Closes an input. Views that are held stay valid. An input that others use (nodes) is closed when they are freed, too.
  *
  * @param input the input, or NULL, which does nothing
@@ -4811,15 +5157,226 @@ aq_status aq_input_stream_free(aq_input_stream *input);
 /* =============================================================================================================
  * Histories
  *
- * A history keeps the latest frames of a stream by their index, and gives any window of them in one piece, without a copy. One thread
- * appends at a time, any number look.
+ * A history keeps the latest frames of a stream by their index, and gives any window of them in one piece, without a copy. Inputs keep one
+ * if they are told so; it can also be used alone. One thread appends at a time, any number look. A shared history lies in shared
+ * memory: other processes open it by its name, and look at the same frames while they are appended.
+ *
+ * What is looked at is overwritten at some time, and so is told: first look at a view, then ask aq_array_view_check() or
+ * aq_array_view_release(); the functions that copy do so themselves.
+ *
+ * ```c
+ * aq_history_config config;
+ * aq_history_config_init(&config, sizeof config);
+ * const size_t shape[] = {100000, 16};           // the latest 100000 frames of 16 channels
+ * config.dtype = "<f4"; config.shape = shape; config.ndim = 2; config.shared = 1;
+ * check(aq_history_new(&config, &history));
+ * aq_history_append(history, frames, 500, AQ_INDEX_NEXT);
+ * aq_history_latest(history, 1000, &view);       // 500 of them are filled
+ * ```
  * ============================================================================================================= */
+
+/** Of a slice: its end is not given, it goes as far as there are frames. */
+#define AQ_SLICE_ALL 9223372036854775807
 
 /** A history. */
 typedef struct aq_history aq_history;
 
+/** What a history keeps. Initialise it with aq_history_config_init(), then set `shape` and `ndim` at least. Texts and lists are copied. */
+typedef struct aq_history_config {
+    /** Set by aq_history_config_init(). */
+    size_t struct_size;
+    /** The type of elements, as in aq_output_stream_config; NULL: "float32". */
+    const char *dtype;
+    /** `ndim` numbers, each at least 1: how many frames it keeps, and the shape of a frame. */
+    const size_t *shape;
+    /** Axes: 1 to 64; the default of 0 must be replaced. */
+    size_t ndim;
+    /**
+     * The order in which axes lie in memory, time being axis 0, from the one that varies last: each of 0 to ndim - 1 once. NULL: C order.
+     * {1, 0} has each channel in one piece.
+     */
+    const size_t *axisorder;
+    /** The value of frames that nobody sent; NaN, the default: NaN, or 0 for what has none. */
+    double fill;
+    /** 1: in shared memory, for other processes of this host and user to look at. Default 0. */
+    int32_t shared;
+    /** 0. */
+    uint32_t reserved;
+} aq_history_config;
+
 /**
- * Frees a history. Views that are held stay valid.
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_history_config_init(aq_history_config *config, size_t struct_size);
+
+/**
+ * Makes a history. Its index is 0, and all frames before are filled.
+ *
+ * @param config what it keeps; copied
+ * @param out receives the history; free it with aq_history_free()
+ * @return AQ_OK; AQ_E_INVALID when a field of config is out of range; AQ_E_FORMAT when dtype is none; AQ_E_NOMEM; AQ_E_UNSUPPORTED when it is to
+ *     be shared, and axisorder has more than 1024 elements in the axes before time; AQ_E_IO
+ *
+ * Threads: any.
+ */
+aq_status aq_history_new(const aq_history_config *config, aq_history **out);
+
+/**
+ * Opens a history that another process of this host and user has shared, to look at it. It stays readable when that process has ended.
+ *
+ * @param name as aq_history_name() tells it there
+ * @param out receives the history; free it with aq_history_free()
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is none of that name, or no longer; AQ_E_INVALID when it cannot be a name; AQ_E_STATE when 1024 look
+ *     at it already; AQ_E_VERSION when it is of a version that cannot be read; AQ_E_FORMAT or AQ_E_TRUNCATED when it is no history; AQ_E_IO
+ *
+ * Threads: any.
+ */
+aq_status aq_history_open(const char *name, aq_history **out);
+
+/**
+ * The name by which others open a shared history.
+ *
+ * @param history the history
+ * @param buffer receives the text and its NUL; may be NULL when size is 0
+ * @param size its bytes
+ * @param needed receives how many bytes the text and its NUL take, also when they do not fit; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer; AQ_E_STATE when the history is not shared
+ *
+ * Threads: any.
+ */
+aq_status aq_history_name(const aq_history *history, char *buffer, size_t size, size_t *needed);
+
+/**
+ * What a history keeps; also of one that was opened. `axisorder` is NULL.
+ *
+ * @param history the history
+ * @param config receives it; initialised with aq_history_config_init(). What it points to belongs to the handle
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_history_get_config(const aq_history *history, aq_history_config *config);
+
+/**
+ * Appends frames. Frames that an index ahead skips are filled.
+ *
+ * @param history a history of this process
+ * @param data the frames: elements of its dtype, in C order; copied; may be NULL when there are none
+ * @param frames how many: at most as many as it keeps
+ * @param index the index behind the last of them, or AQ_INDEX_NEXT
+ * @return AQ_OK; AQ_E_INVALID when there are too many, or the index would go back; AQ_E_STATE when the history is another process's
+ *
+ * Threads: one at a time; others wait. Any may look meanwhile.
+ */
+aq_status aq_history_append(aq_history *history, const void *data, size_t frames, int64_t index);
+
+/**
+ * The frames from `start` to before `stop`, where they are.
+ *
+ * @param history the history
+ * @param start the index of the first: at least aq_history_first_index()
+ * @param stop the index behind the last: at most aq_history_index()
+ * @param view receives them, held until aq_array_view_release(); initialised with aq_array_view_init(), and holding nothing
+ * @return AQ_OK; AQ_E_NOT_FOUND when they are not there, or not any more; AQ_E_STATE when the view holds something
+ *
+ * Threads: any.
+ */
+aq_status aq_history_get(const aq_history *history, int64_t start, int64_t stop, aq_array_view *view);
+
+/**
+ * Every `step`th frame from `start` on to before `stop`, where they are, as numpy's `[start:stop:step]`: negative ends count from the newest
+ * frame back, a negative step has time run backwards. No end is moved: one that is not within the frames that are there is an error.
+ *
+ * @param history the history
+ * @param start where to begin; AQ_SLICE_ALL: with the oldest frame, or the newest if step is negative
+ * @param stop where to end; AQ_SLICE_ALL: behind the newest frame, or the oldest if step is negative
+ * @param step not 0
+ * @param view receives them, held until aq_array_view_release(); initialised with aq_array_view_init(), and holding nothing
+ * @return AQ_OK; AQ_E_NOT_FOUND when an end is not there; AQ_E_INVALID when step is 0; AQ_E_STATE when the view holds something
+ *
+ * Threads: any.
+ */
+aq_status aq_history_get_slice(const aq_history *history, int64_t start, int64_t stop, int64_t step,
+    aq_array_view *view);
+
+/**
+ * The newest frames, where they are. Those from before the first one are filled.
+ *
+ * @param history the history
+ * @param frames how many: at most as many as it keeps
+ * @param view receives them, held until aq_array_view_release(); initialised with aq_array_view_init(), and holding nothing
+ * @return AQ_OK; AQ_E_NOT_FOUND when it does not keep as many; AQ_E_STATE when the view holds something
+ *
+ * Threads: any.
+ */
+aq_status aq_history_latest(const aq_history *history, size_t frames, aq_array_view *view);
+
+/**
+ * Copies the frames from `start` to before `stop`, in C order.
+ *
+ * @param history the history
+ * @param start the index of the first: at least aq_history_first_index()
+ * @param stop the index behind the last: at most aq_history_index()
+ * @param buffer receives them; may be NULL when there are none. After an error, what is in it is not to be used
+ * @param size its bytes
+ * @return AQ_OK; AQ_E_NOT_FOUND when they are not there, or were overwritten while they were copied; AQ_E_TRUNCATED when they do not fit
+ *
+ * Threads: any.
+ */
+aq_status aq_history_copy(const aq_history *history, int64_t start, int64_t stop, void *buffer, size_t size);
+
+/**
+ * The index of the oldest frame; negative before there have been as many as it keeps: those read as filled.
+ *
+ * @param history the history
+ * @param index receives it, which may be another at once
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_history_first_index(const aq_history *history, int64_t *index);
+
+/**
+ * The index behind the newest frame.
+ *
+ * @param history the history
+ * @param index receives it, which may be another at once
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_history_index(const aq_history *history, int64_t *index);
+
+/**
+ * Waits until the index is `index` or more.
+ *
+ * @param history the history
+ * @param index which
+ * @param timeout_ns how long to wait; see Waiting
+ * @return AQ_OK; AQ_EMPTY or AQ_TIMEOUT when it is not; AQ_STOPPED when it will not be, as the process that appended has ended, or freed it
+ *
+ * Threads: any number.
+ */
+aq_status aq_history_wait(const aq_history *history, int64_t index, int64_t timeout_ns);
+
+/**
+ * Begins again at index 0. What is in it stays and counts as older; views of before are reported as overwritten.
+ *
+ * @param history a history of this process
+ * @return AQ_OK; AQ_E_STATE when the history is another process's
+ *
+ * Threads: as aq_history_append().
+ */
+aq_status aq_history_reset(aq_history *history);
+
+/**
+ * Frees a history. Views that are held stay valid, and so does the history of an input, and what other processes have opened.
  *
  * @param history the history, or NULL, which does nothing
  * @return AQ_OK; AQ_E_INVALID when it is no history, or freed already as far as that can be seen
@@ -4827,6 +5384,98 @@ typedef struct aq_history aq_history;
  * Threads: no other call on this history may be running or follow.
  */
 aq_status aq_history_free(aq_history *history);
+
+/* =============================================================================================================
+ * Histories of inputs
+ *
+ * What an input receives can be kept, to be looked at by index: aq_input_stream_set_buffer(), then the functions below, from any thread, while
+ * another receives. They are short for those of the history itself, which aq_input_stream_history() gives.
+ * ============================================================================================================= */
+
+/**
+ * Keeps the latest frames from now on: those that were received before are not in it, and those that do not come are filled. An earlier history
+ * is replaced; who holds it keeps it as it is.
+ *
+ * @param input the input
+ * @param frames how many to keep; 0: none any more
+ * @param axisorder the order of axes in memory, as in aq_history_config, as many as the stream has; NULL: that of the stream
+ * @param fill the value of frames that did not come; NaN: that of the stream
+ * @param shared 1: in shared memory, for other processes to look at; 0: not
+ * @return AQ_OK; AQ_E_INVALID when an argument is out of range; AQ_E_NOMEM; AQ_E_UNSUPPORTED and AQ_E_IO as aq_history_new()
+ *
+ * Threads: as aq_input_stream_recv().
+ */
+aq_status aq_input_stream_set_buffer(aq_input_stream *input, size_t frames, const size_t *axisorder, double fill,
+    int32_t shared);
+
+/**
+ * The history of an input: the same frames, which the input goes on appending to.
+ *
+ * @param input the input
+ * @param out receives a handle of its own; free it with aq_history_free()
+ * @return AQ_OK; AQ_E_STATE when the input keeps no frames
+ *
+ * Threads: any; it does not wait for a thread that receives.
+ */
+aq_status aq_input_stream_history(const aq_input_stream *input, aq_history **out);
+
+/**
+ * The frames from `start` to before `stop`, where they are; see aq_history_get().
+ *
+ * @param input the input
+ * @param start the index of the first
+ * @param stop the index behind the last
+ * @param view receives them, held until aq_array_view_release(); initialised with aq_array_view_init(), and holding nothing
+ * @return AQ_OK; AQ_E_NOT_FOUND when they are not there, or not any more; AQ_E_STATE when the input keeps no frames, or the view holds something
+ *
+ * Threads: any; it does not wait for a thread that receives.
+ */
+aq_status aq_input_stream_get_data(const aq_input_stream *input, int64_t start, int64_t stop,
+    aq_array_view *view);
+
+/**
+ * Every `step`th frame from `start` on to before `stop`; see aq_history_get_slice().
+ *
+ * @param input the input
+ * @param start where to begin; negative: from the newest frame back; AQ_SLICE_ALL: as far as there are frames
+ * @param stop where to end; as start
+ * @param step not 0; negative: backwards
+ * @param view receives them, held until aq_array_view_release(); initialised with aq_array_view_init(), and holding nothing
+ * @return AQ_OK; AQ_E_NOT_FOUND when an end is not there; AQ_E_INVALID when step is 0; AQ_E_STATE when the input keeps no frames, or the view
+ *     holds something
+ *
+ * Threads: any; it does not wait for a thread that receives.
+ */
+aq_status aq_input_stream_get_slice(const aq_input_stream *input, int64_t start, int64_t stop, int64_t step,
+    aq_array_view *view);
+
+/**
+ * The newest frames; see aq_history_latest().
+ *
+ * @param input the input
+ * @param frames how many: at most as many as it keeps
+ * @param view receives them, held until aq_array_view_release(); initialised with aq_array_view_init(), and holding nothing
+ * @return AQ_OK; AQ_E_NOT_FOUND when it does not keep as many; AQ_E_STATE when the input keeps no frames, or the view holds something
+ *
+ * Threads: any; it does not wait for a thread that receives.
+ */
+aq_status aq_input_stream_latest(const aq_input_stream *input, size_t frames, aq_array_view *view);
+
+/**
+ * Copies the frames from `start` to before `stop`, in C order; see aq_history_copy().
+ *
+ * @param input the input
+ * @param start the index of the first
+ * @param stop the index behind the last
+ * @param buffer receives them; may be NULL when there are none. After an error, what is in it is not to be used
+ * @param size its bytes
+ * @return AQ_OK; AQ_E_NOT_FOUND when they are not there, or were overwritten while they were copied; AQ_E_TRUNCATED when they do not fit;
+ *     AQ_E_STATE when the input keeps no frames
+ *
+ * Threads: any; it does not wait for a thread that receives.
+ */
+aq_status aq_input_stream_copy_data(const aq_input_stream *input, int64_t start, int64_t stop, void *buffer,
+    size_t size);
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,7 @@
 //! A callback must return: no exception, longjmp or thread exit may leave it. Each callback type says where it is
 //! called from, whether it may block, what it may call, how long its arguments are valid and what happens on an error.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
 
@@ -92,6 +92,42 @@ impl<F> Callback<Option<F>> {
     }
 }
 
+// Users whose turn to be freed came while this thread was in a call of the library, perhaps with a lock held.
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static LATER: RefCell<Vec<User>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Frees `user` when this thread leaves the library: at once if it is in no call of it.
+pub fn free_later(user: User) {
+    if DEPTH.get() == 0 {
+        return drop(user);
+    }
+    let mut user = Some(user);
+    // At a thread's end there may be no list any more: then it is dropped here.
+    let _ = LATER.try_with(|later| later.borrow_mut().extend(user.take()));
+}
+
+/// Runs a call of the library; behind it, with nothing locked, frees what [`free_later`] was told of.
+pub fn calling<R>(call: impl FnOnce() -> R) -> R {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            DEPTH.set(DEPTH.get() - 1);
+            if DEPTH.get() > 0 {
+                return;
+            }
+            // One by one: what is freed may call the library, and add more.
+            while let Ok(Some(user)) = LATER.try_with(|later| later.borrow_mut().pop()) {
+                drop(user);
+            }
+        }
+    }
+    DEPTH.set(DEPTH.get() + 1);
+    let _leave = Leave;
+    call()
+}
+
 // What this thread is inside of: a list of frames on its stack, innermost first.
 struct Frame {
     key: *const (),
@@ -159,6 +195,28 @@ mod tests {
         assert_eq!(calls.load(Ordering::Relaxed), 2);
         // SAFETY: nothing is called.
         drop(unsafe { User::new(ptr::null_mut(), None) });
+    }
+
+    #[test]
+    fn users_are_freed_when_the_library_is_left() {
+        let calls = AtomicU32::new(0);
+        // SAFETY: count may be called with user, from anywhere.
+        let user = || unsafe { User::new((&raw const calls).cast_mut().cast(), Some(count)) };
+        free_later(user());
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        calling(|| {
+            free_later(user());
+            calling(|| free_later(user()));
+            assert_eq!(calls.load(Ordering::Relaxed), 1);
+        });
+        assert_eq!(calls.load(Ordering::Relaxed), 3);
+        let _ = std::panic::catch_unwind(|| {
+            calling(|| {
+                free_later(user());
+                panic!("out of it")
+            })
+        });
+        assert_eq!(calls.load(Ordering::Relaxed), 4);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 use super::guard::{Outcome, guard};
 use super::handle::{self, Opaque};
 use super::input_stream::aq_input_stream;
-use super::output_stream::{aq_output_stream, aq_output_stream_config};
+use super::output_config::aq_output_stream_config;
+use super::output_stream::aq_output_stream;
 use super::pointer::Out;
 use super::status::aq_status;
 use super::stream_node::{self, NodeHandle, aq_stream_node_stats, shared_input, transport};

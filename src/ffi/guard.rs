@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::callback;
 use super::log;
 use super::status::{self, AQ_E_INTERNAL, AQ_EMPTY, AQ_FULL, AQ_OK, AQ_STOPPED, AQ_TIMEOUT, aq_status};
 use crate::error::Error;
@@ -42,7 +43,7 @@ pub fn guard(call: impl FnOnce() -> Result<Outcome, Error>) -> aq_status {
     // poisoned.
     let result = catch_unwind(AssertUnwindSafe(|| {
         log::install();
-        call()
+        callback::calling(call)
     }));
     match result {
         Ok(Ok(outcome)) => outcome.into(),

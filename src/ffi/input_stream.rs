@@ -3,28 +3,24 @@
 //! An input receives the frames that an output sends from the time on that it connects, in order, and is told exactly which ones are missing.
 //! It can keep the latest frames in a history (aq_input_stream_set_buffer()), to be looked at by their index.
 
-use std::ffi::c_char;
-use std::ptr;
+use std::ffi::{c_char, c_int};
+use std::os::fd::AsRawFd;
 
+use super::array_view::{ViewOut, aq_array_view};
 use super::guard::{Outcome, guard};
 use super::handle::{self, Opaque};
-use super::output_stream::axes;
+use super::input_config::aq_input_stream_config;
 use super::pointer::{Out, write_whole_text};
-use super::signal::{Described, aq_stream_info, protocol, transfermode};
+use super::signal::{Described, aq_stream_info};
 use super::sized::{self, SizedStruct};
 use super::status::aq_status;
 use super::text;
 use super::wait::wait;
 use crate::error::Result;
 use crate::signal::input::Input;
-use crate::signal::numpy::parse_dtype;
-use crate::signal::open::InputConfig;
 use crate::signal::params::Params;
-use crate::signal::requirements::Requirements;
 use crate::signal::shared::SharedInput;
-
-/// Of a requirement: any will do.
-pub const AQ_ANY: i32 = -1;
+use crate::signal::transport::NoChunk;
 
 /// An input.
 pub struct aq_input_stream {
@@ -48,106 +44,6 @@ impl InputHandle {
     pub fn new(stream: SharedInput) -> Self {
         Self { stream, described: Described::default() }
     }
-}
-
-/// How an input receives, and what it requires of the stream. Initialise it with aq_input_stream_config_init(), then set what differs from the
-/// defaults. Texts and lists are copied.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct aq_input_stream_config {
-    /// Set by aq_input_stream_config_init().
-    pub struct_size: usize,
-    /// Frames of each chunk, in front of a gap and at the end fewer. Default 0: chunks as they were sent.
-    pub chunk_frames: usize,
-    /// The protocol that the stream must have: one of AQ_PROTOCOL_*. Default AQ_ANY.
-    pub require_protocol: i32,
-    /// The transfer mode that it must have: one of AQ_TRANSFER_*. Default AQ_ANY.
-    pub require_transfermode: i32,
-    /// The type that its elements must have, as in aq_output_stream_config; NULL: any.
-    pub require_dtype: *const c_char,
-    /// The shape that its chunks must have; -1 along an axis: any. NULL: any.
-    pub require_shape: *const i64,
-    /// Axes of require_shape: 1 to 64; 0 where it is NULL.
-    pub require_ndim: usize,
-    /// Params that replace those of the output, or are added: a JSON object; NULL: none. As `{"interface": "10.0.0.1"}` where the output is
-    /// behind another address.
-    pub overrides_json: *const c_char,
-    /// Of tcp and ipc: chunks that wait here at the most; 0, the default: 1000.
-    pub queue_chunks: u32,
-    /// 0.
-    pub reserved: u32,
-    /// Of tcp and ipc: bytes of a chunk at the most; 0, the default: 2^30.
-    pub max_chunk_bytes: u64,
-    /// Of tcp and ipc: how long to wait until the output has answered, in ns; AQ_WAIT_FOREVER. Default 0: the connection is made in the
-    /// background, and the output need not be there yet.
-    pub connect_timeout_ns: i64,
-}
-
-// SAFETY: numbers and pointers; each pair of 32 bits fills 8 bytes; any bytes are valid.
-unsafe impl SizedStruct for aq_input_stream_config {
-    const NAME: &'static str = "aq_input_stream_config";
-    const FIRST_SIZE: usize = 80;
-    const DEFAULT: Self = Self {
-        struct_size: 0,
-        chunk_frames: 0,
-        require_protocol: AQ_ANY,
-        require_transfermode: AQ_ANY,
-        require_dtype: ptr::null(),
-        require_shape: ptr::null(),
-        require_ndim: 0,
-        overrides_json: ptr::null(),
-        queue_chunks: 0,
-        reserved: 0,
-        max_chunk_bytes: 0,
-        connect_timeout_ns: 0,
-    };
-}
-
-impl aq_input_stream_config {
-    /// The core's configuration.
-    ///
-    /// # Safety
-    /// Texts are NULL or strings, lists NULL or as long as is said.
-    unsafe fn config(&self) -> Result<InputConfig> {
-        sized::reserved(self.reserved, "config: reserved")?;
-        // SAFETY: the caller's promise.
-        let dtype = unsafe { text::optional(self.require_dtype, "require_dtype") }?;
-        // SAFETY: the caller's promise.
-        let shape = unsafe { axes(self.require_shape, self.require_ndim, "require_shape") }?;
-        let required = |number: i32| Some(number).filter(|&number| number != AQ_ANY);
-        Ok(InputConfig {
-            chunk_frames: self.chunk_frames,
-            queue: self.queue_chunks,
-            max_chunk: self.max_chunk_bytes,
-            connect: Some(wait(self.connect_timeout_ns)?),
-            requirements: Requirements {
-                protocol: required(self.require_protocol)
-                    .map(|number| protocol(number, "require_protocol"))
-                    .transpose()?,
-                transfermode: required(self.require_transfermode)
-                    .map(|number| transfermode(number, "require_transfermode"))
-                    .transpose()?,
-                dtype: dtype.map(parse_dtype).transpose()?,
-                shape: shape.map(<[i64]>::to_vec),
-            },
-        })
-    }
-}
-
-/// Writes the defaults.
-///
-/// @param config the struct
-/// @param struct_size sizeof *config
-/// @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
-///
-/// Threads: any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn aq_input_stream_config_init(
-    config: *mut aq_input_stream_config,
-    struct_size: usize,
-) -> aq_status {
-    // SAFETY: NULL or struct_size writable bytes by the caller's contract.
-    guard(|| unsafe { sized::init(config, struct_size, "config") })
 }
 
 /// Connects to the output of a stream, and receives what it sends from then on.
@@ -228,6 +124,225 @@ pub unsafe extern "C" fn aq_input_stream_get_info(
         let input = unsafe { handle::borrow(input, "input") }?;
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         unsafe { input.described.write(input.stream.params(), info) }
+    })
+}
+
+/// What became of an input's frames: every frame between the first that came and the last either came or is missing. Initialise it with
+/// aq_input_stream_stats_init() first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct aq_input_stream_stats {
+    /// Set by aq_input_stream_stats_init().
+    pub struct_size: usize,
+    /// Chunks that came, as they were sent.
+    pub chunks: u64,
+    /// Frames in them.
+    pub frames: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Gaps between chunks.
+    pub gaps: u64,
+    /// Frames that are missing in them: dropped for this input, or skipped by the output.
+    pub missing_frames: u64,
+    /// Chunks that came again, or too late, and were left out.
+    pub repeated_chunks: u64,
+    /// Messages that were no chunks of this stream.
+    pub malformed: u64,
+    /// Times that the index began again, because the output did so.
+    pub restarts: u64,
+    /// The index behind the last frame that came; -1 before the first.
+    pub index: i64,
+}
+
+// SAFETY: integers of 64 bits without padding; any bytes are valid.
+unsafe impl SizedStruct for aq_input_stream_stats {
+    const NAME: &'static str = "aq_input_stream_stats";
+    const FIRST_SIZE: usize = 80;
+    const DEFAULT: Self = Self {
+        struct_size: 0,
+        chunks: 0,
+        frames: 0,
+        bytes: 0,
+        gaps: 0,
+        missing_frames: 0,
+        repeated_chunks: 0,
+        malformed: 0,
+        restarts: 0,
+        index: 0,
+    };
+}
+
+/// Writes zeros, and the struct's size.
+///
+/// @param stats the struct
+/// @param struct_size sizeof *stats
+/// @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_input_stream_stats_init(
+    stats: *mut aq_input_stream_stats,
+    struct_size: usize,
+) -> aq_status {
+    // SAFETY: NULL or struct_size writable bytes by the caller's contract.
+    guard(|| unsafe { sized::init(stats, struct_size, "stats") })
+}
+
+/// What became of an input's frames up to now.
+///
+/// @param input the input
+/// @param stats receives the counts; initialised with aq_input_stream_stats_init()
+/// @return AQ_OK
+///
+/// Threads: any; it does not wait for a thread that receives.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_input_stream_get_stats(
+    input: *const aq_input_stream,
+    stats: *mut aq_input_stream_stats,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let input = unsafe { handle::borrow(input, "input") }?;
+        let (now, index) = (input.stream.stats(), input.stream.index());
+        let value = aq_input_stream_stats {
+            struct_size: 0,
+            chunks: now.chunks,
+            frames: now.frames,
+            bytes: now.bytes,
+            gaps: now.gaps,
+            missing_frames: now.missing_frames,
+            repeated_chunks: now.repeated_chunks,
+            malformed: now.malformed,
+            restarts: now.restarts,
+            // Checked by the core to be none larger.
+            index: index.map_or(-1, |index| index as i64),
+        };
+        // SAFETY: NULL or a struct of its struct_size by the caller's contract.
+        unsafe { sized::write(stats, &value, "stats") }
+    })
+}
+
+/// What a call that found no chunk answers.
+fn none(reason: NoChunk) -> Result<Outcome> {
+    match reason {
+        NoChunk::Empty => Ok(Outcome::Empty),
+        NoChunk::TimedOut => Ok(Outcome::TimedOut),
+        NoChunk::Ended => Ok(Outcome::Stopped),
+        NoChunk::Failed(error) => Err(error),
+    }
+}
+
+/// Waits until there is a chunk, and does not take it. It is counted already, and in the history.
+///
+/// @param input the input
+/// @param timeout_ns how long to wait; see Waiting
+/// @return as aq_input_stream_recv()
+///
+/// Threads: as aq_input_stream_recv().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_input_stream_poll(input: *mut aq_input_stream, timeout_ns: i64) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let input = unsafe { handle::borrow(input, "input") }?;
+        let wait = wait(timeout_ns)?;
+        let found = input.stream.lock().poll(wait);
+        found.map_or_else(none, |()| Ok(Outcome::Done))
+    })
+}
+
+/// Takes the next chunk. It is appended to the history, if there is one.
+///
+/// @param input the input
+/// @param timeout_ns how long to wait; see Waiting
+/// @param view receives the chunk, which is held until aq_array_view_release(); initialised with aq_array_view_init(), and holding nothing
+/// @return AQ_OK; AQ_EMPTY; AQ_TIMEOUT; AQ_STOPPED when the output is gone, and all that it published has been received (inproc, shm; tcp and
+///     ipc wait until it comes back); AQ_E_FORMAT or AQ_E_TRUNCATED when what came was no chunk of this stream, which goes on: it is
+///     counted as malformed; AQ_E_STATE when the view holds something; AQ_E_IO
+///
+/// Threads: one at a time; others wait. Statistics and the history may be read meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_input_stream_recv(
+    input: *mut aq_input_stream,
+    timeout_ns: i64,
+    view: *mut aq_array_view,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let input = unsafe { handle::borrow(input, "input") }?;
+        // SAFETY: NULL or a struct of its struct_size by the caller's contract.
+        let view = unsafe { ViewOut::new(view) }?;
+        let wait = wait(timeout_ns)?;
+        let received = input.stream.lock().receive(wait);
+        received.map_or_else(none, |received| view.received(received))
+    })
+}
+
+/// A descriptor to wait for chunks with poll() or epoll: when it is readable, call aq_input_stream_recv() with timeout 0 until it answers
+/// AQ_EMPTY or AQ_STOPPED. Nothing else may be done with it. Once asked for, it costs a little for each chunk.
+///
+/// A tcp or ipc input that lost its output subscribes anew within aq_input_stream_recv(), for which the descriptor becomes readable.
+///
+/// @param input the input, which owns the descriptor
+/// @param fd receives it, valid until the input is freed
+/// @return AQ_OK; AQ_E_IO when there are too many open files
+///
+/// Threads: any; it waits for a thread that receives.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_input_stream_fd(input: *mut aq_input_stream, fd: *mut c_int) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let input = unsafe { handle::borrow(input, "input") }?;
+        // SAFETY: NULL or writable by the caller's contract.
+        let out = unsafe { Out::new(fd, "fd") }?;
+        out.write(input.stream.lock().fd()?.as_raw_fd());
+        Ok(Outcome::Done)
+    })
+}
+
+/// Takes and forgets what has come. The history keeps it, and gaps are counted.
+///
+/// @param input the input
+/// @param frames receives how many frames that were; may be NULL
+/// @return AQ_OK; AQ_E_FORMAT, AQ_E_TRUNCATED when there was something else than chunks, which is gone: call it again; AQ_E_IO
+///
+/// Threads: as aq_input_stream_recv().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_input_stream_empty_queue(
+    input: *mut aq_input_stream,
+    frames: *mut u64,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let input = unsafe { handle::borrow(input, "input") }?;
+        // SAFETY: NULL or writable by the caller's contract.
+        let out = unsafe { Out::optional(frames, "frames") }?;
+        let emptied = input.stream.lock().empty_queue();
+        match emptied {
+            Ok(frames) => {
+                if let Some(out) = out {
+                    out.write(frames);
+                }
+                Ok(Outcome::Done)
+            }
+            Err(reason) => none(reason),
+        }
+    })
+}
+
+/// Begins again: the next chunk is the first, wherever it begins, and the history goes on at index 0. Chunks that poll has found, and frames that
+/// are collected for a chunk, are forgotten.
+///
+/// @param input the input
+/// @return AQ_OK
+///
+/// Threads: as aq_input_stream_recv().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_input_stream_reset_index(input: *mut aq_input_stream) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let input = unsafe { handle::borrow(input, "input") }?;
+        input.stream.lock().reset_index();
+        Ok(Outcome::Done)
     })
 }
 

@@ -30,9 +30,13 @@
 //! | [`event_file`] | `aq_event_file_*`, `aq_event_record` |
 //! | [`signal`] | `AQ_PROTOCOL_*` and other constants of signal streams, `aq_stream_info` |
 //! | [`array_view`] | `aq_array_view`, frames where they are |
+//! | [`output_config`] | `aq_output_stream_config` |
 //! | [`output_stream`] | `aq_output_stream_*` |
+//! | [`output_send`] | `aq_output_stream_send` and its like |
+//! | [`input_config`] | `aq_input_stream_config` |
 //! | [`input_stream`] | `aq_input_stream_*` |
 //! | [`history`] | `aq_history_*` |
+//! | [`input_history`] | `aq_input_stream_set_buffer` and what looks into it |
 //! | [`stream_node`] | `aq_stream_node_stats`, what nodes have in common |
 //! | [`poll_thread`], [`stream_converter`], [`channel_splitter`], [`chunk_resizer`] | the nodes: `aq_poll_thread_*` and so on |
 //! | [`stream_graph`] | `aq_stream_graph_*` |
@@ -69,12 +73,16 @@ pub mod heap;
 pub mod heap_stream;
 pub mod history;
 pub mod inproc;
+pub mod input_config;
+pub mod input_history;
 pub mod input_stream;
 pub mod item;
 pub mod item_group;
 pub mod log;
 pub mod memory;
 pub mod memory_pool;
+pub mod output_config;
+pub mod output_send;
 pub mod output_stream;
 pub mod packet_layout;
 pub mod pcap_live_reader;

@@ -4,31 +4,19 @@
 //! as its overflow policy says; every frame is counted, and an input sees exactly which ones it missed.
 
 use std::ffi::c_char;
-use std::ptr;
-use std::time::Duration;
 
 use super::guard::{Outcome, guard};
 use super::handle::{self, Opaque};
-use super::heap_stream::{AQ_OVERFLOW_BLOCK, AQ_OVERFLOW_DROP_NEWEST, AQ_OVERFLOW_DROP_OLDEST};
-use super::pointer::{Out, slice, write_whole_text};
-use super::signal::{
-    AQ_COMPRESSION_NONE, AQ_PROTOCOL_TCP, AQ_STREAM_ANALOGSIGNAL, AQ_TRANSFER_PLAINDATA, Described,
-    aq_stream_info, compression, known, protocol, streamtype, transfermode,
-};
-use super::sized::{self, SizedStruct, flag};
+use super::output_config::aq_output_stream_config;
+use super::pointer::{Out, write_whole_text};
+use super::signal::{Described, aq_stream_info};
+use super::sized::{self, SizedStruct};
 use super::status::aq_status;
-use super::text;
-use crate::error::{Error, Result};
-use crate::ring::Overflow;
-use crate::signal::array::MAX_AXES;
-use crate::signal::numpy::parse_dtype;
-use crate::signal::open::OutputConfig;
+use super::wait::wait;
+use crate::error::{Error, ErrorKind};
+use crate::ring::Wait;
 use crate::signal::output::Output;
-use crate::signal::params::Params;
 use crate::signal::shared::SharedOutput;
-
-/// What suits the transport: AQ_OVERFLOW_DROP_OLDEST with AQ_TRANSFER_SHAREDMEM, else AQ_OVERFLOW_BLOCK.
-pub const AQ_OVERFLOW_DEFAULT: i32 = -1;
 
 /// An output.
 pub struct aq_output_stream {
@@ -52,225 +40,6 @@ impl OutputHandle {
     pub fn new(stream: SharedOutput) -> Self {
         Self { stream, described: Described::default() }
     }
-}
-
-/// What a stream carries, and how. Initialise it with aq_output_stream_config_init(), then set what differs from the defaults. Texts and
-/// lists are copied.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct aq_output_stream_config {
-    /// Set by aq_output_stream_config_init().
-    pub struct_size: usize,
-    /// How chunks travel: one of AQ_PROTOCOL_*. Default AQ_PROTOCOL_TCP.
-    pub protocol: i32,
-    /// One of AQ_TRANSFER_*. Default AQ_TRANSFER_PLAINDATA.
-    pub transfermode: i32,
-    /// Of tcp: the address to listen at, or "*"; NULL: "127.0.0.1". Of ipc: an absolute path of the socket, or else one is chosen. Ignored by
-    /// others.
-    pub interface: *const c_char,
-    /// Of tcp: the port to listen at, 1 to 65535; 0, the default: one that the system chooses.
-    pub port: i32,
-    /// A label: one of AQ_STREAM_*. Default AQ_STREAM_ANALOGSIGNAL.
-    pub streamtype: i32,
-    /// The label itself, where streamtype is AQ_STREAM_OTHER; NULL else.
-    pub streamtype_label: *const c_char,
-    /// The type of elements as numpy writes it ("<i2", "float32", "datetime64[ms]"), or a list of fields in JSON:
-    /// `[["time", "<u8"], ["label", "S16"], ["xy", "<f4", [2]]]`. NULL: "float32".
-    pub dtype: *const c_char,
-    /// The shape of chunks: `ndim` numbers, the first of which is frames: -1 for any number, or how many each chunk must have. The others at
-    /// least 1. NULL: {-1, 1}.
-    pub shape: *const i64,
-    /// Axes: 1 to 64; 0 where shape is NULL.
-    pub ndim: usize,
-    /// The order in which axes lie in shared rings and histories, from the one that varies last: each of 0 to ndim - 1 once. NULL: C order.
-    pub axisorder: *const usize,
-    /// Of AQ_TRANSFER_SHAREDMEM: frames in the file; at least 1. Default 0.
-    pub buffer_size: u64,
-    /// One of AQ_COMPRESSION_*. Default AQ_COMPRESSION_NONE.
-    pub compression: i32,
-    /// Of AQ_TRANSFER_SHAREDMEM: 1: the file has every frame twice, so that readers which map it have any window in one piece. Default 0.
-    pub doubled: i32,
-    /// What to multiply values by to have them in `units`, for those who receive them; NaN, the default: not said.
-    pub scale: f64,
-    /// What to add then; NaN, the default: not said.
-    pub offset: f64,
-    /// The unit of values; NULL: none.
-    pub units: *const c_char,
-    /// Frames per second: positive. Default 1.
-    pub sample_rate: f64,
-    /// The value of frames that were skipped, in rings and histories; NaN, the default: NaN, or 0 for what has none.
-    pub fill: f64,
-    /// Frames of a chunk at the least: frames are collected until there are as many. Default 0: each call sends a chunk.
-    pub min_chunk_frames: usize,
-    /// What happens when an input is too slow: one of AQ_OVERFLOW_*. Default AQ_OVERFLOW_DEFAULT.
-    pub overflow: i32,
-    /// Of inproc (at most 65536), tcp and ipc: chunks that wait for each input at the most; at least 1. Default 1000.
-    pub queue_chunks: u32,
-    /// Of shm: chunks in the ring, 1 to 2^20. Default 1024.
-    pub ring_chunks: usize,
-    /// Of shm: bytes in the ring, 1 to 2^40; a chunk may have nearly half of it. Faster if it fits into the processor's cache. Default 8 MiB.
-    pub ring_bytes: usize,
-    /// Of shm: inputs at the most, 1 to 1024. Default 64.
-    pub max_inputs: usize,
-    /// Of tcp and ipc: how long aq_output_stream_free() waits for what still has to be sent, in ns; at most 1 hour. Default 1 s.
-    pub linger_ns: i64,
-    /// Of ipc and AQ_TRANSFER_SHAREDMEM: the folder for the socket and the file; NULL: that for temporary files (TMPDIR, else /tmp).
-    pub folder: *const c_char,
-    /// What else is to be in the params, for those receivers that know it: a JSON object; NULL: nothing.
-    pub extra_json: *const c_char,
-}
-
-// SAFETY: numbers and pointers; each pair of 32 bits fills 8 bytes; any bytes are valid.
-unsafe impl SizedStruct for aq_output_stream_config {
-    const NAME: &'static str = "aq_output_stream_config";
-    const FIRST_SIZE: usize = 192;
-    const DEFAULT: Self = Self {
-        struct_size: 0,
-        protocol: AQ_PROTOCOL_TCP,
-        transfermode: AQ_TRANSFER_PLAINDATA,
-        interface: ptr::null(),
-        port: 0,
-        streamtype: AQ_STREAM_ANALOGSIGNAL,
-        streamtype_label: ptr::null(),
-        dtype: ptr::null(),
-        shape: ptr::null(),
-        ndim: 0,
-        axisorder: ptr::null(),
-        buffer_size: 0,
-        compression: AQ_COMPRESSION_NONE,
-        doubled: 0,
-        scale: f64::NAN,
-        offset: f64::NAN,
-        units: ptr::null(),
-        sample_rate: 1.0,
-        fill: f64::NAN,
-        min_chunk_frames: 0,
-        overflow: AQ_OVERFLOW_DEFAULT,
-        queue_chunks: 1000,
-        ring_chunks: 1024,
-        ring_bytes: 8 << 20,
-        max_inputs: 64,
-        linger_ns: 1_000_000_000,
-        folder: ptr::null(),
-        extra_json: ptr::null(),
-    };
-}
-
-impl aq_output_stream_config {
-    /// The core's params.
-    ///
-    /// # Safety
-    /// Texts are NULL or strings, lists NULL or as long as is said.
-    pub(super) unsafe fn params(&self) -> Result<Params> {
-        // SAFETY: the caller's promise.
-        let texts = unsafe {
-            [
-                text::optional(self.dtype, "dtype")?,
-                text::optional(self.interface, "interface")?,
-                text::optional(self.streamtype_label, "streamtype_label")?,
-                text::optional(self.units, "units")?,
-                text::optional(self.extra_json, "extra_json")?,
-            ]
-        };
-        let [dtype, interface, label, units, extra] = texts;
-        // SAFETY: the caller's promise.
-        let shape = unsafe { axes(self.shape, self.ndim, "shape") }?.unwrap_or(&[-1, 1]);
-        let mut params = Params::new(parse_dtype(dtype.unwrap_or("float32"))?, shape);
-        params.protocol = protocol(self.protocol, "protocol")?;
-        params.transfermode = transfermode(self.transfermode, "transfermode")?;
-        if let Some(interface) = interface {
-            params.interface = interface.to_owned();
-        }
-        params.port = match self.port {
-            0 => "*".to_owned(),
-            port @ 1..=65535 => port.to_string(),
-            port => return Err(Error::invalid(format!("port must be 0 to 65535 (got {port})"))),
-        };
-        params.streamtype = streamtype(self.streamtype, label)?;
-        if !self.axisorder.is_null() {
-            // SAFETY: the caller's promise: one number for each axis.
-            params.axisorder = Some(unsafe { slice(self.axisorder, shape.len(), "axisorder") }?.to_vec());
-        }
-        params.buffer_size = self.buffer_size;
-        params.compression = compression(self.compression, "compression")?;
-        params.double = flag(self.doubled, "doubled")?;
-        params.scale = known(self.scale);
-        params.offset = known(self.offset);
-        params.units = units.unwrap_or_default().to_owned();
-        params.sample_rate = self.sample_rate;
-        params.fill = known(self.fill);
-        if let Some(extra) = extra {
-            params.add_extra(extra)?;
-        }
-        Ok(params)
-    }
-
-    /// The core's configuration.
-    ///
-    /// # Safety
-    /// `folder` is NULL or a string.
-    pub(super) unsafe fn config(&self) -> Result<OutputConfig> {
-        let linger = u64::try_from(self.linger_ns)
-            .map(Duration::from_nanos)
-            .map_err(|_| Error::invalid(format!("linger_ns must be at least 0 (got {})", self.linger_ns)))?;
-        let folder = match self.folder.is_null() {
-            true => None,
-            // SAFETY: the caller's promise.
-            false => Some(unsafe { text::path(self.folder, "folder") }?.to_owned()),
-        };
-        Ok(OutputConfig {
-            min_chunk_frames: self.min_chunk_frames,
-            overflow: overflow(self.overflow)?,
-            queue: self.queue_chunks,
-            ring_chunks: self.ring_chunks,
-            ring_bytes: self.ring_bytes,
-            inputs: self.max_inputs,
-            linger,
-            folder,
-        })
-    }
-}
-
-/// An overflow policy; `None` for the transport's own.
-fn overflow(number: i32) -> Result<Option<Overflow>> {
-    Ok(Some(match number {
-        AQ_OVERFLOW_DEFAULT => return Ok(None),
-        AQ_OVERFLOW_BLOCK => Overflow::Block,
-        AQ_OVERFLOW_DROP_NEWEST => Overflow::DropNewest,
-        AQ_OVERFLOW_DROP_OLDEST => Overflow::DropOldest,
-        _ => return Err(Error::invalid(format!("overflow must be one of AQ_OVERFLOW_* (got {number})"))),
-    }))
-}
-
-/// The numbers of the argument `name`, one for each axis; `None`: there are none.
-///
-/// # Safety
-/// `numbers` is NULL or has `count` of them.
-pub unsafe fn axes<'a, T>(numbers: *const T, count: usize, name: &str) -> Result<Option<&'a [T]>> {
-    if numbers.is_null() && count == 0 {
-        return Ok(None);
-    }
-    if count == 0 || count > MAX_AXES {
-        return Err(Error::invalid(format!("{name} must have 1 to {MAX_AXES} axes (got {count})")));
-    }
-    // SAFETY: the caller's promise.
-    unsafe { slice(numbers, count, name) }.map(Some)
-}
-
-/// Writes the defaults.
-///
-/// @param config the struct
-/// @param struct_size sizeof *config
-/// @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
-///
-/// Threads: any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn aq_output_stream_config_init(
-    config: *mut aq_output_stream_config,
-    struct_size: usize,
-) -> aq_status {
-    // SAFETY: NULL or struct_size writable bytes by the caller's contract.
-    guard(|| unsafe { sized::init(config, struct_size, "config") })
 }
 
 /// Opens the output of a stream. Inputs may connect from then on, with its params.
@@ -365,6 +134,264 @@ pub unsafe extern "C" fn aq_output_stream_get_info(
         let output = unsafe { handle::borrow(output, "output") }?;
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         unsafe { output.described.write(output.stream.params(), info) }
+    })
+}
+
+/// What became of an output's frames: frames = published_frames + waiting_frames + failed_frames, at any moment. Initialise it with
+/// aq_output_stream_stats_init() first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct aq_output_stream_stats {
+    /// Set by aq_output_stream_stats_init().
+    pub struct_size: usize,
+    /// Chunks that were published.
+    pub chunks: u64,
+    /// Frames that were taken by calls that answered AQ_OK.
+    pub frames: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Frames that were published, whether or not there was an input.
+    pub published_frames: u64,
+    /// Frames that are collected for a chunk, or wait for a slow input.
+    pub waiting_frames: u64,
+    /// Frames that could not be published together with those of a call that failed.
+    pub failed_frames: u64,
+    /// Frames that were dropped for inputs that were too slow, summed over these. Of tcp and ipc always 0, as ZeroMQ does not tell: the inputs
+    /// see the gaps. Of shm with AQ_OVERFLOW_DROP_OLDEST, see aq_output_stream_get_inputs().
+    pub dropped_frames: u64,
+    /// Frames that were skipped by an index that was ahead.
+    pub skipped_frames: u64,
+    /// The index behind the last frame that was taken.
+    pub index: i64,
+}
+
+// SAFETY: integers of 64 bits without padding; any bytes are valid.
+unsafe impl SizedStruct for aq_output_stream_stats {
+    const NAME: &'static str = "aq_output_stream_stats";
+    const FIRST_SIZE: usize = 80;
+    const DEFAULT: Self = Self {
+        struct_size: 0,
+        chunks: 0,
+        frames: 0,
+        bytes: 0,
+        published_frames: 0,
+        waiting_frames: 0,
+        failed_frames: 0,
+        dropped_frames: 0,
+        skipped_frames: 0,
+        index: 0,
+    };
+}
+
+/// An input, as its output sees it. Initialise it with aq_output_stream_input_init() first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct aq_output_stream_input {
+    /// Set by aq_output_stream_input_init().
+    pub struct_size: usize,
+    /// Unique within the output.
+    pub id: u64,
+    /// Chunks that wait for it.
+    pub lag_chunks: u64,
+    /// Frames that wait for it.
+    pub lag_frames: u64,
+    /// Frames that were dropped for it.
+    pub dropped_frames: u64,
+}
+
+// SAFETY: integers of 64 bits without padding; any bytes are valid.
+unsafe impl SizedStruct for aq_output_stream_input {
+    const NAME: &'static str = "aq_output_stream_input";
+    const FIRST_SIZE: usize = 40;
+    const DEFAULT: Self = Self { struct_size: 0, id: 0, lag_chunks: 0, lag_frames: 0, dropped_frames: 0 };
+}
+
+/// Writes zeros, and the struct's size.
+///
+/// @param stats the struct
+/// @param struct_size sizeof *stats
+/// @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_output_stream_stats_init(
+    stats: *mut aq_output_stream_stats,
+    struct_size: usize,
+) -> aq_status {
+    // SAFETY: NULL or struct_size writable bytes by the caller's contract.
+    guard(|| unsafe { sized::init(stats, struct_size, "stats") })
+}
+
+/// Writes zeros, and the struct's size.
+///
+/// @param input the struct
+/// @param struct_size sizeof *input
+/// @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_output_stream_input_init(
+    input: *mut aq_output_stream_input,
+    struct_size: usize,
+) -> aq_status {
+    // SAFETY: NULL or struct_size writable bytes by the caller's contract.
+    guard(|| unsafe { sized::init(input, struct_size, "input") })
+}
+
+/// What became of an output's frames up to now.
+///
+/// @param output the output
+/// @param stats receives the counts; initialised with aq_output_stream_stats_init()
+/// @return AQ_OK
+///
+/// Threads: any; it does not wait for a thread that sends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_output_stream_get_stats(
+    output: *const aq_output_stream,
+    stats: *mut aq_output_stream_stats,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let output = unsafe { handle::borrow(output, "output") }?;
+        let now = output.stream.stats();
+        let value = aq_output_stream_stats {
+            struct_size: 0,
+            chunks: now.chunks,
+            frames: now.frames,
+            bytes: now.bytes,
+            published_frames: now.published_frames,
+            waiting_frames: now.waiting_frames,
+            failed_frames: now.failed_frames,
+            dropped_frames: now.dropped_frames,
+            skipped_frames: now.skipped_frames,
+            // Checked by the core to be none larger.
+            index: now.index as i64,
+        };
+        // SAFETY: NULL or a struct of its struct_size by the caller's contract.
+        unsafe { sized::write(stats, &value, "stats") }
+    })
+}
+
+/// The index behind the last frame that was taken.
+///
+/// @param output the output
+/// @param index receives it
+/// @return AQ_OK
+///
+/// Threads: any; it does not wait for a thread that sends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_output_stream_index(
+    output: *const aq_output_stream,
+    index: *mut i64,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let output = unsafe { handle::borrow(output, "output") }?;
+        // SAFETY: NULL or writable by the caller's contract.
+        unsafe { Out::new(index, "index") }?.write(output.stream.stats().index as i64);
+        Ok(Outcome::Done)
+    })
+}
+
+/// The inputs of an output, and how far each is behind.
+///
+/// ```c
+/// aq_output_stream_input inputs[16];
+/// size_t count;
+/// for (int i = 0; i < 16; i++) aq_output_stream_input_init(&inputs[i], sizeof inputs[i]);
+/// aq_output_stream_get_inputs(output, inputs, 16, &count);
+/// for (size_t i = 0; i < count && i < 16; i++)
+///     printf("input %" PRIu64 " is %" PRIu64 " frames behind\n", inputs[i].id, inputs[i].lag_frames);
+/// ```
+///
+/// @param output the output
+/// @param inputs receives the first of them; each initialised with aq_output_stream_input_init(); may be NULL when capacity is 0
+/// @param capacity how many there is room for
+/// @param count receives how many inputs there are, which may be more
+/// @return AQ_OK; AQ_E_UNSUPPORTED for tcp and ipc, which only know how many there are: aq_output_stream_input_count()
+///
+/// Threads: any; it does not wait for a thread that sends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_output_stream_get_inputs(
+    output: *const aq_output_stream,
+    inputs: *mut aq_output_stream_input,
+    capacity: usize,
+    count: *mut usize,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let output = unsafe { handle::borrow(output, "output") }?;
+        // SAFETY: NULL or writable by the caller's contract.
+        let count = unsafe { Out::new(count, "count") }?;
+        let reason = "tcp and ipc do not know how far their inputs are behind";
+        let found = output.stream.inputs().ok_or_else(|| Error::new(ErrorKind::Unsupported, reason))?;
+        if capacity > 0 {
+            // SAFETY: NULL or at least one struct of its struct_size by the caller's contract.
+            unsafe { sized::read_known(inputs, "inputs") }?.1?;
+        }
+        // SAFETY: as above; a struct's first field is its size, and that of an element.
+        let size = if capacity > 0 { unsafe { inputs.cast::<usize>().read() } } else { 0 };
+        for (i, input) in found.iter().take(capacity).enumerate() {
+            let value = aq_output_stream_input {
+                struct_size: 0,
+                id: input.id,
+                lag_chunks: input.lag_chunks,
+                lag_frames: input.lag_frames,
+                dropped_frames: input.dropped_frames,
+            };
+            // SAFETY: `capacity` structs of the same size by the caller's contract.
+            unsafe { sized::write(inputs.byte_add(i * size), &value, "inputs") }?;
+        }
+        count.write(found.len());
+        Ok(Outcome::Done)
+    })
+}
+
+/// How many inputs there are. Of tcp and ipc: as far as their subscriptions have arrived.
+///
+/// @param output the output
+/// @param count receives the number
+/// @return AQ_OK; AQ_E_IO
+///
+/// Threads: any; it waits for a thread that sends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_output_stream_input_count(
+    output: *mut aq_output_stream,
+    count: *mut u64,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let output = unsafe { handle::borrow(output, "output") }?;
+        // SAFETY: NULL or writable by the caller's contract.
+        let count = unsafe { Out::new(count, "count") }?;
+        count.write(output.stream.lock().input_count()?);
+        Ok(Outcome::Done)
+    })
+}
+
+/// Waits until there are so many inputs, or more, so that none of them misses the first frames. It looks every millisecond.
+///
+/// @param output the output
+/// @param count how many
+/// @param timeout_ns how long to wait; see Waiting
+/// @return AQ_OK; AQ_EMPTY or AQ_TIMEOUT when there were less; AQ_E_IO
+///
+/// Threads: any; other threads may send meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aq_output_stream_wait_inputs(
+    output: *mut aq_output_stream,
+    count: u64,
+    timeout_ns: i64,
+) -> aq_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle by the caller's contract.
+        let output = unsafe { handle::borrow(output, "output") }?;
+        let wait = wait(timeout_ns)?;
+        Ok(match output.stream.wait_inputs(count, wait)? {
+            true => Outcome::Done,
+            false if wait == Wait::No => Outcome::Empty,
+            false => Outcome::TimedOut,
+        })
     })
 }
 

@@ -62,6 +62,22 @@ impl Layout {
         Self::new(item, 0, shape, &strides)
     }
 
+    /// With the offset that puts the element of the lowest address at byte 0.
+    pub fn around(item: usize, shape: &[usize], strides: &[isize]) -> Result<Self> {
+        let back = |(&count, &stride): (&usize, &isize)| match stride {
+            ..0 => stride.unsigned_abs().checked_mul(count.saturating_sub(1)),
+            _ => Some(0),
+        };
+        let steps = shape.iter().zip(strides).map(back);
+        let offset = match shape.contains(&0) {
+            true => Some(0),
+            false => steps
+                .fold(Some(0usize), |sum, step| sum.zip(step).and_then(|(sum, step)| sum.checked_add(step))),
+        };
+        // Without an offset no memory holds it, which `new` says.
+        Self::new(item, offset.unwrap_or(usize::MAX), shape, strides)
+    }
+
     /// Bytes of an element.
     pub fn item(&self) -> usize {
         self.item
@@ -404,6 +420,10 @@ mod tests {
         let column = Layout::new(4, 4, &[4], &[12]).unwrap();
         assert_eq!((column.extent(), column.is_dense()), (4..44, false));
         assert!(!column.is_c_order() && Layout::new(4, 4, &[1], &[12]).unwrap().is_c_order());
+        let around = Layout::around(4, &[4, 3], &[-12, 4]).unwrap();
+        assert_eq!((around.offset(), around.extent()), (36, 0..48));
+        assert_eq!(Layout::around(4, &[0, 3], &[-12, 4]).unwrap().offset(), 0);
+        assert!(Layout::around(4, &[3, 3], &[isize::MIN, 4]).is_err());
         let nothing = Layout::new(4, 0, &[0, 3], &[0, 0]).unwrap();
         assert_eq!((nothing.size(), nothing.extent(), nothing.is_dense()), (0, 0..0, true));
         let scalar = Layout::c_order(8, &[]).unwrap();

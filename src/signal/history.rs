@@ -428,15 +428,24 @@ impl History {
     /// # Errors
     /// `NotFound`: they are not there any more. `Truncated`: `to` has less bytes.
     pub fn copy_window(&self, window: &Window, to: &mut [u8]) -> Result<()> {
-        let target = Layout::c_order(window.layout.item(), window.layout.shape())?;
-        if to.len() < target.size() {
-            let needed = target.size();
+        let needed = window.layout.size();
+        if to.len() < needed {
             let reason =
                 format!("size must be at least {needed}, the bytes of these frames (got {})", to.len());
             return Err(Error::new(ErrorKind::Truncated, reason));
         }
-        // SAFETY: the window is within the ring, and the target has just been found to fit.
-        unsafe { array::copy(window.data.as_ptr(), &window.layout, to.as_mut_ptr(), &target) };
+        // SAFETY: as many bytes as are needed.
+        unsafe { self.copy_window_to(window, to.as_mut_ptr()) }
+    }
+
+    /// As [`copy_window`](Self::copy_window), to memory that need not be initialised.
+    ///
+    /// # Safety
+    /// From `to` on there are as many bytes as the window's elements have, which may be written.
+    pub unsafe fn copy_window_to(&self, window: &Window, to: *mut u8) -> Result<()> {
+        let target = Layout::c_order(window.layout.item(), window.layout.shape())?;
+        // SAFETY: the window is within the ring, and the target what the caller promises.
+        unsafe { array::copy(window.data.as_ptr(), &window.layout, to, &target) };
         if self.holds(window.stamp) {
             return Ok(());
         }
