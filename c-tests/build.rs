@@ -64,6 +64,9 @@ impl Abi {
             }
         }
         let _ = writeln!(abi.declarations, "extern \"C\" {{\n{functions}}}");
+        // ctest2 would take an isize for POSIX's ssize_t; cbindgen makes it C's ptrdiff_t.
+        abi.declarations =
+            format!("pub type ptrdiff_t = isize;\n{}", abi.declarations.replace("isize", "ptrdiff_t"));
         abi
     }
 

@@ -193,7 +193,7 @@ pub struct aq_output_stream_input {
     pub id: u64,
     /// Chunks that wait for it.
     pub lag_chunks: u64,
-    /// Frames that wait for it.
+    /// Frames that wait for it; while a call waits, those that it sends may be among them.
     pub lag_frames: u64,
     /// Frames that were dropped for it.
     pub dropped_frames: u64,
