@@ -44,6 +44,7 @@ static void chain_open(struct chain *chain, int32_t protocol)
         CHECK_OK(aq_output_stream_free(split));
     }
     CHECK_OK(aq_stream_graph_add_chunk_resizer(chain->graph, "resize", resizer));
+    CHECK_OK(aq_stream_graph_link(chain->graph, "convert", "resize")); /* as can be seen, too */
     CHECK_OK(aq_stream_converter_free(converter));
     CHECK_OK(aq_chunk_resizer_free(resizer));
     CHECK_OK(aq_channel_splitter_free(splitter));
