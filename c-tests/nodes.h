@@ -1,12 +1,12 @@
-/* Nodes for the programs that test them: streams of signal.h, and a poll thread's function that keeps what it sees. */
+/* Nodes for the programs that test them: streams of streams.h, and a poll thread's function that keeps what it sees. */
 #ifndef AQ_NODES_H
 #define AQ_NODES_H
 
-#include "signal.h"
+#include "streams.h"
 #include <semaphore.h>
 #include <time.h>
 
-/* Chunks that came, in order. Those of more than one channel must have the values of signal.h. */
+/* Chunks that came, in order. Those of more than one channel must have the values of streams.h. */
 struct seen {
     sem_t came;
     size_t chunks;

@@ -1,5 +1,5 @@
 /* Histories: windows and slices by index, gaps, what is overwritten, and several processes that look at one. */
-#include "signal.h"
+#include "streams.h"
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>

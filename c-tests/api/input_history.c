@@ -1,5 +1,5 @@
 /* Histories of inputs: kept while frames come, looked at from other threads, filled where frames are missing. */
-#include "signal.h"
+#include "streams.h"
 #include <pthread.h>
 
 static void kept(int32_t protocol, int32_t shared)

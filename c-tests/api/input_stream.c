@@ -1,5 +1,5 @@
 /* Inputs: chunks and gaps over every transport, as they were sent or cut anew; waiting; requirements; ends and restarts. */
-#include "signal.h"
+#include "streams.h"
 #include <poll.h>
 #include <pthread.h>
 #include <unistd.h>

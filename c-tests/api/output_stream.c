@@ -1,5 +1,5 @@
 /* Outputs: what they say of themselves, how they send, and what becomes of frames when an input is slow. */
-#include "signal.h"
+#include "streams.h"
 #include <pthread.h>
 #include <sched.h>
 

@@ -1,6 +1,6 @@
 /* Streams for the programs that test signal streams: 16-bit frames of two channels, whose elements tell their index. */
-#ifndef AQ_SIGNAL_H
-#define AQ_SIGNAL_H
+#ifndef AQ_STREAMS_H
+#define AQ_STREAMS_H
 
 #include "check.h"
 #include <math.h>
