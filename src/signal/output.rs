@@ -16,7 +16,7 @@ use super::chunker::{Chunker, Length};
 use super::deadline::Deadline;
 use super::params::Params;
 use super::transport::{InputInfo, InputList, Published, Publisher};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ring::Wait;
 
 /// What became of frames.
@@ -152,14 +152,22 @@ impl Output {
             let data = unsafe { std::slice::from_raw_parts(data.add(extent.start), extent.len()) };
             let chunk = Chunk { index, layout: layout.rebased(), data: Bytes::from_static(data) };
             let sent = self.take(chunk, deadline);
-            for left in &mut self.waiting {
+            for left in std::mem::take(&mut self.waiting) {
                 // SAFETY: a chunk's layout lies within its data.
-                *left = unsafe { packed(left.data.as_ptr(), &left.layout, left.index) };
+                match unsafe { packed(left.data.as_ptr(), &left.layout, left.index) } {
+                    Ok(copy) => self.waiting.push_back(copy),
+                    Err(error) => {
+                        self.stats.waiting_frames -= left.frames() as u64;
+                        self.stats.failed_frames += left.frames() as u64;
+                        self.show();
+                        return Err(error);
+                    }
+                }
             }
             return sent;
         }
         // SAFETY: the caller's promise.
-        let chunk = unsafe { packed(data, layout, index) };
+        let chunk = unsafe { packed(data, layout, index) }?;
         self.take(chunk, deadline)
     }
 
@@ -303,15 +311,19 @@ impl Output {
 ///
 /// # Safety
 /// From `data` on, the bytes that `layout` tells can be read.
-unsafe fn packed(data: *const u8, layout: &Layout, index: u64) -> Chunk {
-    let packed = layout.packed();
-    let mut copy: Vec<u8> = Vec::with_capacity(packed.size());
+unsafe fn packed(data: *const u8, layout: &Layout, index: u64) -> Result<Chunk> {
+    let (packed, mut copy) = (layout.packed(), Vec::<u8>::new());
+    // Steps of 0 make much out of little.
+    copy.try_reserve_exact(packed.size()).map_err(|_| {
+        let reason = format!("no memory for a copy of {} bytes of frames", packed.size());
+        Error::new(ErrorKind::NoMemory, reason)
+    })?;
     // SAFETY: the caller's promise, and there is room for the packed layout, which fills it.
     unsafe {
         array::copy(data, layout, copy.as_mut_ptr(), &packed);
         copy.set_len(packed.size());
     }
-    Chunk { index, layout: packed, data: copy.into() }
+    Ok(Chunk { index, layout: packed, data: copy.into() })
 }
 
 impl Drop for Output {
