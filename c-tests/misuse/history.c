@@ -1,6 +1,6 @@
 /* What a caller can get wrong with histories. */
 #include "misuse/handles.h"
-#include "signal.h"
+#include "streams.h"
 #include "sized.h"
 
 static const size_t shape[] = {10, CHANNELS};

@@ -1,6 +1,6 @@
 /* What a caller can get wrong with inputs and views. */
 #include "misuse/handles.h"
-#include "signal.h"
+#include "streams.h"
 #include "sized.h"
 
 static const char *json;

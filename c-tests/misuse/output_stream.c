@@ -1,6 +1,6 @@
 /* What a caller can get wrong with outputs. */
 #include "misuse/handles.h"
-#include "signal.h"
+#include "streams.h"
 #include "sized.h"
 
 static aq_status use_config(const void *config)
