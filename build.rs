@@ -43,6 +43,8 @@ const SECTIONS: &[&str] = &[
     "input_stream",
     "history",
     "input_history",
+    "filter",
+    "filter_callback",
     "stream_node",
     "poll_thread",
     "stream_converter",

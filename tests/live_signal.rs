@@ -5,10 +5,10 @@
 #![cfg(feature = "zmq")]
 
 mod peer;
+#[path = "peer/script.rs"]
+mod script;
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aqueduct::ring::{Overflow, Wait};
@@ -17,6 +17,7 @@ use aqueduct::signal::chunk::Chunk;
 use aqueduct::signal::params::Params;
 use aqueduct::signal::transport::zmq::{PublisherConfig, SubscriberConfig, ZmqPublisher, ZmqSubscriber};
 use aqueduct::signal::transport::{Publisher, Subscriber};
+use script::Script;
 use serde_json::{Value as Json, json};
 use support::rng::Rng;
 use support::sha256;
@@ -24,43 +25,10 @@ use support::sha256;
 /// Longer, and it hangs.
 const GUARD: Wait = Wait::For(Duration::from_secs(60));
 
-struct Peer {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Peer {
-    fn new() -> Option<Self> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/signal_peer.py");
-        let mut command = Command::new(peer::python()?);
-        // Its sockets in the file system have relative paths, and stay there.
-        std::env::set_current_dir(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Some(Self { child, stdin, stdout: BufReader::new(stdout) })
-    }
-
-    fn tell(&mut self, command: &Json) {
-        writeln!(self.stdin, "{command}").unwrap();
-    }
-
-    fn hear(&mut self, what: &str) -> Json {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        let said: Json =
-            serde_json::from_str(&line).unwrap_or_else(|e| panic!("the peer said {line:?}: {e}"));
-        assert!(!said[what].is_null(), "the peer said {line}");
-        said[what].clone()
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn peer() -> Option<Script> {
+    // Its sockets in the file system have relative paths, and stay there.
+    std::env::set_current_dir(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    Script::new("signal_peer.py")
 }
 
 fn described(chunk: &Chunk) -> Json {
@@ -184,7 +152,7 @@ fn subscribers(publisher: &mut ZmqPublisher, count: u64) {
 }
 
 /// Our publisher, the peer's subscriber.
-fn to_peer(peer: &mut Peer, params: &Json, seed: u64, chunks: usize) {
+fn to_peer(peer: &mut Script, params: &Json, seed: u64, chunks: usize) {
     let _watch = support::rig::watch("a stream to the peer");
     let params = Params::from_json(&params.to_string()).unwrap();
     let ring = params.shm_id.is_some() || params.buffer_size > 0;
@@ -224,7 +192,7 @@ fn to_peer(peer: &mut Peer, params: &Json, seed: u64, chunks: usize) {
 }
 
 /// The peer's publisher, our subscriber.
-fn from_peer(peer: &mut Peer, params: &Json, seed: u64, chunks: usize) {
+fn from_peer(peer: &mut Script, params: &Json, seed: u64, chunks: usize) {
     let _watch = support::rig::watch("a stream from the peer");
     peer.tell(&json!({ "do": "publish", "params": params, "seed": seed, "chunks": chunks }));
     let text = peer.hear("params");
@@ -253,7 +221,7 @@ fn from_peer(peer: &mut Peer, params: &Json, seed: u64, chunks: usize) {
 
 #[test]
 fn plain_data_to_the_peer() {
-    let Some(mut peer) = Peer::new() else { return };
+    let Some(mut peer) = peer() else { return };
     for (seed, params) in plain_streams().enumerate() {
         to_peer(&mut peer, &params, seed as u64, 12);
     }
@@ -261,7 +229,7 @@ fn plain_data_to_the_peer() {
 
 #[test]
 fn plain_data_from_the_peer() {
-    let Some(mut peer) = Peer::new() else { return };
+    let Some(mut peer) = peer() else { return };
     for (seed, params) in plain_streams().enumerate() {
         from_peer(&mut peer, &params, seed as u64, 12);
     }
@@ -269,7 +237,7 @@ fn plain_data_from_the_peer() {
 
 #[test]
 fn rings_to_the_peer() {
-    let Some(mut peer) = Peer::new() else { return };
+    let Some(mut peer) = peer() else { return };
     for (seed, params) in ring_streams().enumerate() {
         to_peer(&mut peer, &params, seed as u64, 12);
     }
@@ -277,7 +245,7 @@ fn rings_to_the_peer() {
 
 #[test]
 fn rings_from_the_peer() {
-    let Some(mut peer) = Peer::new() else { return };
+    let Some(mut peer) = peer() else { return };
     for (seed, params) in ring_streams().enumerate() {
         from_peer(&mut peer, &params, seed as u64, 12);
     }
@@ -285,7 +253,7 @@ fn rings_from_the_peer() {
 
 #[test]
 fn a_peer_that_is_killed_and_comes_again() {
-    let Some(mut first) = Peer::new() else { return };
+    let Some(mut first) = peer() else { return };
     let _watch = support::rig::watch("a peer that comes again");
     let mut params = json!({ "protocol": "tcp", "interface": "127.0.0.1", "port": "*", "transfermode": "plaindata", "dtype": "<f4",
         "shape": [-1, 2], "compression": "" });
@@ -301,10 +269,9 @@ fn a_peer_that_is_killed_and_comes_again() {
             received.push(described(&subscriber.receive(GUARD).unwrap()));
         }
         assert_eq!(Json::from(received), first.hear("chunks"), "life {life}");
-        first.child.kill().unwrap();
-        first.child.wait().unwrap();
+        first.kill();
         if life < 2 {
-            first = Peer::new().unwrap();
+            first = peer().unwrap();
             first.tell(&json!({ "do": "publish", "params": params, "seed": life, "chunks": 5 }));
             first.hear("params");
         }

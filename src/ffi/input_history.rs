@@ -46,7 +46,7 @@ pub unsafe extern "C" fn aq_input_stream_set_buffer(
             // SAFETY: as many numbers as the stream has axes by the caller's contract.
             false => Some(unsafe { slice(axisorder, axes, "axisorder") }?.to_vec()),
         };
-        let mut stream = input.stream.lock();
+        let mut stream = input.stream.enter()?;
         let config = stream.history_config(frames, order, known(fill));
         let history = match (frames, shared) {
             (0, _) => None,

@@ -16,7 +16,7 @@ use super::sized::{self, SizedStruct};
 use super::status::aq_status;
 use super::text;
 use super::wait::wait;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::signal::input::Input;
 use crate::signal::params::Params;
 use crate::signal::shared::SharedInput;
@@ -150,14 +150,18 @@ pub struct aq_input_stream_stats {
     pub malformed: u64,
     /// Times that the index began again, because the output did so.
     pub restarts: u64,
-    /// The index behind the last frame that came; -1 before the first.
+    /// The index behind the last frame that came, as filters have made it; -1 before the first.
     pub index: i64,
+    /// Frames that came out of the filters; without filters those that came.
+    pub filtered_frames: u64,
+    /// Chunks that came and are lost because a filter failed.
+    pub filter_errors: u64,
 }
 
 // SAFETY: integers of 64 bits without padding; any bytes are valid.
 unsafe impl SizedStruct for aq_input_stream_stats {
     const NAME: &'static str = "aq_input_stream_stats";
-    const FIRST_SIZE: usize = 80;
+    const FIRST_SIZE: usize = 96;
     const DEFAULT: Self = Self {
         struct_size: 0,
         chunks: 0,
@@ -169,6 +173,8 @@ unsafe impl SizedStruct for aq_input_stream_stats {
         malformed: 0,
         restarts: 0,
         index: 0,
+        filtered_frames: 0,
+        filter_errors: 0,
     };
 }
 
@@ -216,6 +222,8 @@ pub unsafe extern "C" fn aq_input_stream_get_stats(
             restarts: now.restarts,
             // Checked by the core to be none larger.
             index: index.map_or(-1, |index| index as i64),
+            filtered_frames: now.filtered_frames,
+            filter_errors: now.filter_errors,
         };
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         unsafe { sized::write(stats, &value, "stats") }
@@ -245,7 +253,7 @@ pub unsafe extern "C" fn aq_input_stream_poll(input: *mut aq_input_stream, timeo
         // SAFETY: NULL or a live handle by the caller's contract.
         let input = unsafe { handle::borrow(input, "input") }?;
         let wait = wait(timeout_ns)?;
-        let found = input.stream.lock().poll(wait);
+        let found = input.stream.enter()?.poll(wait);
         found.map_or_else(none, |()| Ok(Outcome::Done))
     })
 }
@@ -257,7 +265,8 @@ pub unsafe extern "C" fn aq_input_stream_poll(input: *mut aq_input_stream, timeo
 /// @param view receives the chunk, which is held until aq_array_view_release(); initialised with aq_array_view_init(), and holding nothing
 /// @return AQ_OK; AQ_EMPTY; AQ_TIMEOUT; AQ_STOPPED when the output is gone, and all that it published has been received (inproc, shm; tcp and
 ///     ipc wait until it comes back); AQ_E_FORMAT or AQ_E_TRUNCATED when what came was no chunk of this stream, which goes on: it is
-///     counted as malformed; AQ_E_STATE when the view holds something; AQ_E_IO
+///     counted as malformed; AQ_E_STATE when the view holds something, or a filter of this input calls it; AQ_E_IO; what a filter answered
+///     that failed: that chunk is lost, the stream goes on
 ///
 /// Threads: one at a time; others wait. Statistics and the history may be read meanwhile.
 #[unsafe(no_mangle)]
@@ -272,7 +281,7 @@ pub unsafe extern "C" fn aq_input_stream_recv(
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         let view = unsafe { ViewOut::new(view) }?;
         let wait = wait(timeout_ns)?;
-        let received = input.stream.lock().receive(wait);
+        let received = input.stream.enter()?.receive(wait);
         received.map_or_else(none, |received| view.received(received))
     })
 }
@@ -294,7 +303,7 @@ pub unsafe extern "C" fn aq_input_stream_fd(input: *mut aq_input_stream, fd: *mu
         let input = unsafe { handle::borrow(input, "input") }?;
         // SAFETY: NULL or writable by the caller's contract.
         let out = unsafe { Out::new(fd, "fd") }?;
-        out.write(input.stream.lock().fd()?.as_raw_fd());
+        out.write(input.stream.enter()?.fd()?.as_raw_fd());
         Ok(Outcome::Done)
     })
 }
@@ -316,7 +325,7 @@ pub unsafe extern "C" fn aq_input_stream_empty_queue(
         let input = unsafe { handle::borrow(input, "input") }?;
         // SAFETY: NULL or writable by the caller's contract.
         let out = unsafe { Out::optional(frames, "frames") }?;
-        let emptied = input.stream.lock().empty_queue();
+        let emptied = input.stream.enter()?.empty_queue();
         match emptied {
             Ok(frames) => {
                 if let Some(out) = out {
@@ -341,7 +350,7 @@ pub unsafe extern "C" fn aq_input_stream_reset_index(input: *mut aq_input_stream
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let input = unsafe { handle::borrow(input, "input") }?;
-        input.stream.lock().reset_index();
+        input.stream.enter()?.reset_index();
         Ok(Outcome::Done)
     })
 }
@@ -349,13 +358,19 @@ pub unsafe extern "C" fn aq_input_stream_reset_index(input: *mut aq_input_stream
 /// Closes an input. Views that are held stay valid. An input that others use (nodes) is closed when they are freed, too.
 ///
 /// @param input the input, or NULL, which does nothing
-/// @return AQ_OK; AQ_E_INVALID when it is no input, or freed already as far as that can be seen
+/// @return AQ_OK; AQ_E_INVALID when it is no input, or freed already as far as that can be seen; AQ_E_STATE when one of its filters calls it
 ///
 /// Threads: no other call on this input may be running or follow.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aq_input_stream_free(input: *mut aq_input_stream) -> aq_status {
     guard(|| {
-        // SAFETY: NULL or a live handle by the caller's contract.
+        // SAFETY: NULL or a live handle by the caller's contract. What else is wrong with it, the next call says.
+        if let Ok(input) = unsafe { handle::borrow(input, "input") }
+            && input.stream.is_inside()
+        {
+            return Err(Error::state("input: it cannot be freed by one of its own filters"));
+        }
+        // SAFETY: as before.
         unsafe { handle::free(input, "input") }
     })
 }

@@ -37,6 +37,8 @@
 //! | [`input_stream`] | `aq_input_stream_*` |
 //! | [`history`] | `aq_history_*` |
 //! | [`input_history`] | `aq_input_stream_set_buffer` and what looks into it |
+//! | [`filter`] | `aq_filter_*`, `aq_output_stream_add_filter`, `aq_input_stream_add_filter` |
+//! | [`filter_callback`] | `aq_filter_callback_new`: filters in C |
 //! | [`stream_node`] | `aq_stream_node_stats`, what nodes have in common |
 //! | [`poll_thread`], [`stream_converter`], [`channel_splitter`], [`chunk_resizer`] | the nodes: `aq_poll_thread_*` and so on |
 //! | [`stream_graph`] | `aq_stream_graph_*` |
@@ -67,6 +69,8 @@ pub mod chunk_stream;
 pub mod copy;
 pub mod event;
 pub mod event_file;
+pub mod filter;
+pub mod filter_callback;
 pub mod guard;
 pub mod handle;
 pub mod heap;

@@ -4,6 +4,8 @@
 //! which inputs then see as a gap. With AQ_OK the frames are taken: they are published, or collected for a chunk, or (after a wait that was
 //! too short, with AQ_OVERFLOW_BLOCK) they wait in the output, which has space for the frames of one call. AQ_FULL and AQ_TIMEOUT say
 //! that those before still wait, and that these were not taken: send them again.
+//!
+//! With filters (aq_output_stream_add_filter()) frames are sent as the output was made for; the index is that of these frames, too.
 
 use std::ffi::c_void;
 
@@ -46,7 +48,7 @@ fn sent(sent: Sent, wait: Wait) -> Outcome {
 
 /// How `frames` frames lie in memory, in C order.
 fn c_order(output: &OutputHandle, frames: usize) -> Result<Layout> {
-    let params = output.stream.params();
+    let params = output.stream.source();
     let shape: Vec<usize> = std::iter::once(frames).chain(params.frame_shape()).collect();
     Layout::c_order(params.dtype.size(), &shape)
 }
@@ -68,8 +70,9 @@ unsafe fn bytes<'a>(data: *const c_void, layout: &Layout) -> Result<&'a [u8]> {
 /// @param index the index behind the last of them, or AQ_INDEX_NEXT
 /// @param timeout_ns how long to wait for slow inputs, with AQ_OVERFLOW_BLOCK; see Waiting
 /// @return AQ_OK; AQ_FULL or AQ_TIMEOUT when frames of before still wait, and these were not taken; AQ_E_INVALID when the index would go
-///     back, there are not as many frames as the shape says, or more than the transport can carry at once; AQ_E_NOMEM; AQ_E_IO. After an
-///     error the frames were not taken, unless they completed a chunk: then this chunk is lost, and counted in failed_frames
+///     back, there are not as many frames as the shape says, or more than the transport can carry at once; AQ_E_NOMEM; AQ_E_IO; what a
+///     filter answered that failed; AQ_E_STATE when a filter of this output calls it. After an error the frames were not taken, unless they
+///     completed a chunk: then this chunk is lost, and counted in failed_frames
 ///
 /// Threads: one at a time; others wait. Statistics may be read meanwhile.
 #[unsafe(no_mangle)]
@@ -88,7 +91,7 @@ pub unsafe extern "C" fn aq_output_stream_send(
         // SAFETY: NULL or that many frames by the caller's contract.
         let data = unsafe { bytes(data, &layout) }?;
         // SAFETY: as many bytes as the layout tells.
-        let result = unsafe { output.stream.lock().send(data.as_ptr(), &layout, index, wait) };
+        let result = unsafe { output.stream.enter()?.send(data.as_ptr(), &layout, index, wait) };
         result.map(|result| sent(result, wait))
     })
 }
@@ -125,7 +128,7 @@ pub unsafe extern "C" fn aq_output_stream_send_strided(
         }
         // SAFETY: NULL or that many numbers by the caller's contract.
         let (shape, strides) = unsafe { (slice(shape, ndim, "shape")?, slice(strides, ndim, "strides")?) };
-        let item = output.stream.params().dtype.size();
+        let item = output.stream.source().dtype.size();
         let layout = Layout::around(item, shape, strides)?;
         if data.is_null() && !layout.is_empty() {
             return Err(Error::invalid("data must not be NULL when there are frames"));
@@ -133,7 +136,7 @@ pub unsafe extern "C" fn aq_output_stream_send_strided(
         // Where the element of the lowest address is; wrapping, as there may be none.
         let lowest = data.cast::<u8>().wrapping_sub(layout.offset());
         // SAFETY: all that the layout tells can be read by the caller's contract.
-        let result = unsafe { output.stream.lock().send(lowest, &layout, index, wait) };
+        let result = unsafe { output.stream.enter()?.send(lowest, &layout, index, wait) };
         result.map(|result| sent(result, wait))
     })
 }
@@ -203,7 +206,7 @@ pub unsafe extern "C" fn aq_output_stream_send_shared(
         let layout = c_order(&output, frames)?;
         // SAFETY: NULL or that many frames by the caller's contract.
         foreign.size = unsafe { bytes(data, &layout) }?.len();
-        let result = output.stream.lock().send_shared(Bytes::from_owner(foreign), layout, index, wait);
+        let result = output.stream.enter()?.send_shared(Bytes::from_owner(foreign), layout, index, wait);
         result.map(|result| sent(result, wait))
     })
 }
@@ -221,7 +224,7 @@ pub unsafe extern "C" fn aq_output_stream_flush(output: *mut aq_output_stream, t
         // SAFETY: NULL or a live handle by the caller's contract.
         let output = unsafe { handle::borrow(output, "output") }?;
         let wait = wait(timeout_ns)?;
-        let published = output.stream.lock().flush(wait)?;
+        let published = output.stream.enter()?.flush(wait)?;
         Ok(if published.timed_out { not_in_time(wait) } else { Outcome::Done })
     })
 }
@@ -242,7 +245,7 @@ pub unsafe extern "C" fn aq_output_stream_reset_index(
         // SAFETY: NULL or a live handle by the caller's contract.
         let output = unsafe { handle::borrow(output, "output") }?;
         let wait = wait(timeout_ns)?;
-        let reset = output.stream.lock().reset_index(wait)?;
+        let reset = output.stream.enter()?.reset_index(wait)?;
         Ok(if reset { Outcome::Done } else { not_in_time(wait) })
     })
 }

@@ -163,12 +163,16 @@ pub struct aq_output_stream_stats {
     pub skipped_frames: u64,
     /// The index behind the last frame that was taken.
     pub index: i64,
+    /// Frames that came out of the filters; without filters those that were taken. Each is published, waits, or has failed.
+    pub filtered_frames: u64,
+    /// Times that a filter failed: the frames of that call were not taken.
+    pub filter_errors: u64,
 }
 
 // SAFETY: integers of 64 bits without padding; any bytes are valid.
 unsafe impl SizedStruct for aq_output_stream_stats {
     const NAME: &'static str = "aq_output_stream_stats";
-    const FIRST_SIZE: usize = 80;
+    const FIRST_SIZE: usize = 96;
     const DEFAULT: Self = Self {
         struct_size: 0,
         chunks: 0,
@@ -180,6 +184,8 @@ unsafe impl SizedStruct for aq_output_stream_stats {
         dropped_frames: 0,
         skipped_frames: 0,
         index: 0,
+        filtered_frames: 0,
+        filter_errors: 0,
     };
 }
 
@@ -266,6 +272,8 @@ pub unsafe extern "C" fn aq_output_stream_get_stats(
             skipped_frames: now.skipped_frames,
             // Checked by the core to be none larger.
             index: now.index as i64,
+            filtered_frames: now.filtered_frames,
+            filter_errors: now.filter_errors,
         };
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         unsafe { sized::write(stats, &value, "stats") }
@@ -364,7 +372,7 @@ pub unsafe extern "C" fn aq_output_stream_input_count(
         let output = unsafe { handle::borrow(output, "output") }?;
         // SAFETY: NULL or writable by the caller's contract.
         let count = unsafe { Out::new(count, "count") }?;
-        count.write(output.stream.lock().input_count()?);
+        count.write(output.stream.enter()?.input_count()?);
         Ok(Outcome::Done)
     })
 }
@@ -401,13 +409,19 @@ pub unsafe extern "C" fn aq_output_stream_wait_inputs(
 /// An output that others use (nodes, a registry) is closed when they are freed, too.
 ///
 /// @param output the output, or NULL, which does nothing
-/// @return AQ_OK; AQ_E_INVALID when it is no output, or freed already as far as that can be seen
+/// @return AQ_OK; AQ_E_INVALID when it is no output, or freed already as far as that can be seen; AQ_E_STATE when one of its filters calls it
 ///
 /// Threads: no other call on this output may be running or follow.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aq_output_stream_free(output: *mut aq_output_stream) -> aq_status {
     guard(|| {
-        // SAFETY: NULL or a live handle by the caller's contract.
+        // SAFETY: NULL or a live handle by the caller's contract. What else is wrong with it, the next call says.
+        if let Ok(output) = unsafe { handle::borrow(output, "output") }
+            && output.stream.is_inside()
+        {
+            return Err(Error::state("output: it cannot be freed by one of its own filters"));
+        }
+        // SAFETY: as before.
         unsafe { handle::free(output, "output") }
     })
 }

@@ -231,7 +231,7 @@ impl Texts {
 }
 
 /// The type of elements as the params' JSON has it, but a plain one without quotes.
-fn dtype_text(params: &Params) -> String {
+pub fn dtype_text(params: &Params) -> String {
     match dtype_to_json(&params.dtype) {
         serde_json::Value::String(name) => name,
         fields => fields.to_string(),

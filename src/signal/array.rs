@@ -134,6 +134,47 @@ impl Layout {
         rows
     }
 
+    /// `count` elements of `axis`, from its element `start` on, each `step` behind the one before, in the same memory: what numpy does for
+    /// `array[start:stop:step]`. An error if the axis has not all of them.
+    pub fn slice(&self, axis: usize, start: usize, step: isize, count: usize) -> Result<Self> {
+        let Some(&length) = self.shape.get(axis) else {
+            return Err(Error::invalid(format!("axis must be below {} (got {axis})", self.shape.len())));
+        };
+        let last = (count as isize).checked_sub(1).and_then(|steps| steps.checked_mul(step));
+        let last = last.and_then(|reach| start.checked_add_signed(reach));
+        if count > 0 && (start >= length || last.is_none_or(|last| last >= length)) {
+            return Err(Error::invalid(format!(
+                "axis {axis} has no {count} elements from {start} on in steps of {step} (it has {length})"
+            )));
+        }
+        let (mut shape, mut strides) = (self.shape.clone(), self.strides.clone());
+        shape[axis] = count;
+        let mut offset = self.offset;
+        if count > 0 && !self.is_empty() {
+            offset = offset.wrapping_add_signed(strides[axis] * start as isize);
+        }
+        // Where there is no second element, the step has no meaning and may overflow.
+        strides[axis] = if count > 1 { strides[axis].wrapping_mul(step) } else { self.item as isize };
+        Self::new(self.item, offset, &shape, &strides)
+    }
+
+    /// The same order of elements of another size, from byte 0 on; of a dense layout.
+    pub(super) fn resized(&self, item: usize) -> Result<Self> {
+        debug_assert!(self.is_dense());
+        if self.is_empty() || self.item == 0 {
+            return Self::c_order(item, &self.shape);
+        }
+        let size = |bytes: usize| (bytes / self.item).checked_mul(item);
+        let too_large = || Error::invalid(format!("no memory holds an array of shape {:?}", self.shape));
+        let offset = size(self.offset - self.extent.start).ok_or_else(too_large)?;
+        let stride = |(&stride, &count): (&isize, &usize)| match count {
+            ..=1 => Some(item as isize),
+            _ => (stride / self.item as isize).checked_mul(item as isize),
+        };
+        let strides = self.strides.iter().zip(&self.shape).map(stride).collect::<Option<Vec<_>>>();
+        Self::new(item, offset, &self.shape, &strides.ok_or_else(too_large)?)
+    }
+
     /// Every `step`th element of the first axis from the first on, or from the last on if it is negative.
     ///
     /// # Panics
@@ -297,19 +338,41 @@ unsafe fn copy_axes(from: *const u8, to: *mut u8, axes: &[(usize, isize, isize)]
         unsafe { to.copy_from_nonoverlapping(from, run) };
         return;
     };
+    if inner.is_empty() {
+        // SAFETY: the caller's promise.
+        match run {
+            1 => return unsafe { copy_items::<1>(from, to, count, near, far) },
+            2 => return unsafe { copy_items::<2>(from, to, count, near, far) },
+            4 => return unsafe { copy_items::<4>(from, to, count, near, far) },
+            8 => return unsafe { copy_items::<8>(from, to, count, near, far) },
+            16 => return unsafe { copy_items::<16>(from, to, count, near, far) },
+            _ => {}
+        }
+    }
     for i in 0..count as isize {
         // SAFETY: within what the axis reaches.
         unsafe { copy_axes(from.offset(i * near), to.offset(i * far), inner, run) };
     }
 }
 
+/// Items of a size that is known when this is compiled: a load and a store each, without a call.
+///
+/// # Safety
+/// As for [`copy_axes`], with `N` bytes at each place.
+unsafe fn copy_items<const N: usize>(from: *const u8, to: *mut u8, count: usize, near: isize, far: isize) {
+    for i in 0..count as isize {
+        // SAFETY: the caller's promise; an array of bytes needs no alignment.
+        unsafe { to.offset(i * far).cast::<[u8; N]>().write(from.offset(i * near).cast::<[u8; N]>().read()) };
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
     /// All elements in C order.
-    fn elements(data: &[u8], layout: &Layout) -> Vec<u8> {
+    pub fn elements(data: &[u8], layout: &Layout) -> Vec<u8> {
         let target = Layout::c_order(layout.item, &layout.shape).unwrap();
         let mut out = vec![0; target.size()];
         assert!(layout.extent.end <= data.len());
@@ -341,27 +404,29 @@ mod tests {
 
     /// A view of a C-ordered array: axes permuted, cut, stepped over, reversed, as slicing does.
     fn views() -> impl Strategy<Value = (Layout, usize)> {
+        prop::sample::select(vec![1usize, 2, 4, 8, 16, 3]).prop_flat_map(|item| views_of(item, 1..4))
+    }
+
+    /// Views with items of so many bytes, and the bytes of the memory that they are in.
+    pub fn views_of(item: usize, axes: std::ops::Range<usize>) -> impl Strategy<Value = (Layout, usize)> {
         let axis = (1usize..5, 1isize..3, any::<bool>(), any::<u8>());
-        (prop::sample::select(vec![1usize, 2, 4, 8, 3]), prop::collection::vec(axis, 1..4)).prop_map(
-            |(item, axes)| {
-                let full: Vec<usize> =
-                    axes.iter().map(|&(count, step, ..)| count * step as usize + 1).collect();
-                let strides = c_strides(item, &full).unwrap();
-                let mut order: Vec<usize> = (0..axes.len()).collect();
-                order.sort_by_key(|&axis| axes[axis].3);
-                let (mut offset, mut shape, mut steps) = (0isize, Vec::new(), Vec::new());
-                for axis in order {
-                    let (count, step, reversed, _) = axes[axis];
-                    shape.push(count);
-                    if reversed {
-                        offset += strides[axis] * step * (count as isize - 1);
-                    }
-                    steps.push(if reversed { -strides[axis] * step } else { strides[axis] * step });
+        (Just(item), prop::collection::vec(axis, axes)).prop_map(|(item, axes)| {
+            let full: Vec<usize> = axes.iter().map(|&(count, step, ..)| count * step as usize + 1).collect();
+            let strides = c_strides(item, &full).unwrap();
+            let mut order: Vec<usize> = (0..axes.len()).collect();
+            order.sort_by_key(|&axis| axes[axis].3);
+            let (mut offset, mut shape, mut steps) = (0isize, Vec::new(), Vec::new());
+            for axis in order {
+                let (count, step, reversed, _) = axes[axis];
+                shape.push(count);
+                if reversed {
+                    offset += strides[axis] * step * (count as isize - 1);
                 }
-                let layout = Layout::new(item, offset as usize, &shape, &steps).unwrap();
-                (layout, full.iter().product::<usize>() * item)
-            },
-        )
+                steps.push(if reversed { -strides[axis] * step } else { strides[axis] * step });
+            }
+            let layout = Layout::new(item, offset as usize, &shape, &steps).unwrap();
+            (layout, full.iter().product::<usize>() * item)
+        })
     }
 
     proptest! {
@@ -405,6 +470,26 @@ mod tests {
             let all = elements(&data, &layout);
             prop_assert_eq!(elements(&data, &layout.rows(0..cut)), &all[..cut * row]);
             prop_assert_eq!(elements(&data, &layout.rows(cut..layout.shape()[0])), &all[cut * row..]);
+        }
+    }
+
+    #[test]
+    fn slices_of_known_layouts() {
+        let c = Layout::c_order(1, &[4, 3]).unwrap();
+        let data: Vec<u8> = (0..12).collect();
+        assert_eq!(elements(&data, &c.slice(0, 1, 2, 2).unwrap()), [3, 4, 5, 9, 10, 11]);
+        assert_eq!(elements(&data, &c.slice(1, 2, -1, 3).unwrap())[..3], [2, 1, 0]);
+        assert_eq!(elements(&data, &c.slice(1, 2, isize::MIN, 1).unwrap()), [2, 5, 8, 11]);
+        assert!(c.slice(1, 3, 1, 0).unwrap().is_empty());
+        for (axis, start, step, count) in [
+            (2, 0, 1, 1),
+            (1, 3, 1, 1),
+            (1, 0, 2, 3),
+            (1, 0, -1, 2),
+            (1, 0, isize::MAX, 3),
+            (0, 0, 1, usize::MAX),
+        ] {
+            assert!(c.slice(axis, start, step, count).is_err(), "{axis} {start} {step} {count}");
         }
     }
 

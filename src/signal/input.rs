@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::chunk::Chunk;
 use super::chunker::{Chunker, Length};
 use super::deadline::Deadline;
+use super::filter::{Chain, Filter, Frames, Refused};
 use super::history::{History, HistoryConfig};
 use super::params::Params;
 use super::transport::{NoChunk, Subscriber};
@@ -24,11 +25,12 @@ use crate::ring::Wait;
 pub struct Received {
     /// The frames.
     pub chunk: Chunk,
-    /// The indices of frames that were sent, or skipped, between the chunk before and this one, and did not come. Empty mostly.
+    /// The indices of frames that were sent, or skipped, between the chunk before and this one, and did not come, or were left
+    /// out by a filter. Empty mostly.
     pub gap: Range<u64>,
 }
 
-/// What became of frames.
+/// What became of frames, counted as they came: before filters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InputStats {
     /// Chunks that came.
@@ -47,6 +49,10 @@ pub struct InputStats {
     pub malformed: u64,
     /// Times that the index went back to the beginning, because the output did so.
     pub restarts: u64,
+    /// Frames that came out of the filters; without filters those that came.
+    pub filtered_frames: u64,
+    /// Chunks that came and are lost because a filter failed.
+    pub filter_errors: u64,
 }
 
 /// What can be known of an input while a thread is in a call of it.
@@ -87,7 +93,9 @@ impl InputView {
 
 /// The input of a stream. One thread uses it at a time.
 pub struct Input {
+    /// Of what comes.
     params: Arc<Params>,
+    filters: Chain,
     subscriber: Box<dyn Subscriber>,
     chunker: Chunker,
     /// Ready to be given out.
@@ -95,6 +103,8 @@ pub struct Input {
     /// In front of the next chunk that gets ready.
     gap: Range<u64>,
     /// The index behind the last frame that came; `None` before the first.
+    came: Option<u64>,
+    /// The same behind the filters.
     next: Option<u64>,
     history: Option<Arc<History>>,
     stats: InputStats,
@@ -116,11 +126,13 @@ impl Input {
             history: Mutex::default(),
         });
         Self {
+            filters: Chain::new(Params::clone(&params)),
             params,
             subscriber,
             chunker: Chunker::new(length),
             ready: VecDeque::new(),
             gap: 0..0,
+            came: None,
             next: None,
             history: None,
             stats: InputStats::default(),
@@ -128,9 +140,24 @@ impl Input {
         }
     }
 
-    /// What is known of the stream.
+    /// What is known of the stream: what filters have made of the params that it was connected with.
     pub fn params(&self) -> &Params {
-        &self.params
+        self.filters.params()
+    }
+
+    /// Adds a filter behind the others: chunks pass through all of them before they are kept, cut to a length and given out.
+    ///
+    /// # Errors
+    /// `State`: chunks have been received, or are to be kept already ([`set_buffer`](Self::set_buffer)). Else: it does not fit what comes out of the others.
+    pub fn add_filter(&mut self, filter: Box<dyn Filter>) -> Result<(), Refused> {
+        if self.stats.chunks > 0 || self.history.is_some() {
+            let reason =
+                "input: filters must be added before the first chunk is received and before set_buffer";
+            return Err(Refused { filter, error: Error::state(reason) });
+        }
+        self.filters.push(filter)?;
+        *self.view.params.lock() = Arc::new(self.filters.params().clone());
+        Ok(())
     }
 
     /// What became of frames up to now.
@@ -138,7 +165,7 @@ impl Input {
         self.stats
     }
 
-    /// The index behind the last frame that came.
+    /// The index behind the last frame that came; as filters have made it.
     pub fn index(&self) -> Option<u64> {
         self.next
     }
@@ -168,12 +195,13 @@ impl Input {
         axisorder: Option<Vec<usize>>,
         fill: Option<f64>,
     ) -> HistoryConfig {
+        let params = self.filters.params();
         HistoryConfig {
-            dtype: self.params.dtype.clone(),
-            frame_shape: self.params.frame_shape(),
+            dtype: params.dtype.clone(),
+            frame_shape: params.frame_shape(),
             frames,
-            axisorder: axisorder.or_else(|| self.params.axisorder.clone()),
-            fill: fill.or(self.params.fill),
+            axisorder: axisorder.or_else(|| params.axisorder.clone()),
+            fill: fill.or(params.fill),
         }
     }
 
@@ -255,8 +283,8 @@ impl Input {
         if chunk.frames() == 0 {
             return Ok(());
         }
-        if let Some(next) = self.next
-            && chunk.start() < next
+        if let Some(came) = self.came
+            && chunk.start() < came
         {
             // An output that begins again does so at 0; anything else is a repetition.
             if chunk.start() > 0 {
@@ -265,23 +293,38 @@ impl Input {
             }
             self.stats.restarts += 1;
             self.make_ready_what_is_collected();
-            self.next = None;
+            (self.came, self.next) = (None, None);
+            self.filters.go_back(0);
             if let Some(history) = &self.history {
                 history.reset();
             }
         }
+        if let Some(came) = self.came
+            && chunk.start() > came
+        {
+            self.stats.gaps += 1;
+            self.stats.missing_frames += chunk.start() - came;
+        }
+        self.came = Some(chunk.index);
+        self.stats.chunks += 1;
+        self.stats.frames += chunk.frames() as u64;
+        self.stats.bytes += chunk.layout.size() as u64;
+        let chunk = match Frames::shared(chunk).and_then(|frames| self.filters.apply(frames)) {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                self.stats.filter_errors += 1;
+                return Err(NoChunk::Failed(error));
+            }
+        };
+        self.stats.filtered_frames += chunk.frames() as u64;
         if let Some(next) = self.next
             && chunk.start() > next
         {
             self.make_ready_what_is_collected();
             self.gap = next..chunk.start();
-            self.stats.gaps += 1;
-            self.stats.missing_frames += chunk.start() - next;
         }
         self.next = Some(chunk.index);
-        self.stats.chunks += 1;
-        self.stats.frames += chunk.frames() as u64;
-        self.stats.bytes += chunk.layout.size() as u64;
         self.remember(&chunk)?;
         let Self { chunker, ready, gap, .. } = self;
         chunker.push(chunk, &mut |chunk| ready.push_back(Received { chunk, gap: std::mem::take(gap) }));
@@ -322,7 +365,8 @@ impl Input {
     pub fn reset_index(&mut self) {
         self.make_ready_what_is_collected();
         self.ready.clear();
-        (self.next, self.gap) = (None, 0..0);
+        (self.came, self.next, self.gap) = (None, None, 0..0);
+        self.filters.go_back(0);
         if let Some(history) = &self.history {
             history.reset();
         }
@@ -334,6 +378,7 @@ impl Input {
 mod tests {
     use super::*;
     use crate::signal::array::Layout;
+    use crate::signal::filter::{Cast, Decimate, Function};
     use crate::signal::numpy::parse_dtype;
 
     /// Brings what was prepared.
@@ -416,6 +461,55 @@ mod tests {
         let history = input.history().unwrap();
         history.copy(18, 24, &mut bytes).unwrap();
         assert_eq!(bytes, [18, 19, 255, 255, 22, 23]);
+    }
+
+    #[test]
+    fn filters_come_before_gaps_lengths_and_the_history() {
+        let mut input = input(
+            vec![
+                chunk(1, 4),
+                chunk(5, 1),
+                chunk(7, 5),
+                chunk(20, 2),
+                chunk(22, 3),
+                Err(NoChunk::Ended),
+                Err(NoChunk::Ended),
+                chunk(0, 3),
+            ],
+            2,
+        );
+        input.add_filter(Box::new(Decimate::new(2).unwrap())).unwrap();
+        input.add_filter(Box::new(Cast::to(parse_dtype(">u2").unwrap()))).unwrap();
+        assert_eq!((input.params().sample_rate, input.params().dtype.size()), (0.5, 2));
+        assert_eq!(*input.view().params(), *input.params());
+        input.set_buffer(5, None, Some(7.0)).unwrap();
+        let refused = input.add_filter(Box::new(Cast::to_native())).unwrap_err();
+        assert_eq!(refused.error.kind(), ErrorKind::State);
+        // 2 and 4, none, 8 and 10: 6 is missing. 20, 22 and 24: 12 to 18 are.
+        assert_eq!(all(&mut input), [(1..3, 0..0), (4..6, 3..4), (10..12, 6..10), (12..13, 0..0)]);
+        let stats = input.stats();
+        assert_eq!((stats.frames, stats.gaps, stats.missing_frames, stats.filtered_frames), (15, 2, 9, 7));
+        assert_eq!(input.index(), Some(13));
+        let mut bytes = [0; 10];
+        input.history().unwrap().copy(8, 13, &mut bytes).unwrap();
+        assert_eq!(bytes, [0, 7, 0, 7, 0, 20, 0, 22, 0, 24]);
+        // The output began again.
+        assert_eq!(all(&mut input), [(0..2, 0..0)]);
+    }
+
+    #[test]
+    fn chunks_that_a_filter_cannot_take_are_told_and_the_stream_goes_on() {
+        let mut input = input(vec![chunk(0, 2), chunk(2, 3), chunk(5, 1)], 0);
+        let fussy = Function::new(
+            "fussy",
+            |_| Ok(()),
+            |frames, out| if frames.frames() == 3 { Err(Error::invalid("three")) } else { out.same() },
+        );
+        input.add_filter(Box::new(fussy)).unwrap();
+        assert_eq!(all(&mut input), [(0..2, 0..0)]);
+        assert_eq!(all(&mut input), [(5..6, 2..5)]);
+        let stats = input.stats();
+        assert_eq!((stats.filter_errors, stats.malformed, stats.missing_frames), (1, 0, 0));
     }
 
     #[test]

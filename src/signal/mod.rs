@@ -14,14 +14,18 @@
 //! | [`rep`] | a stream's params, asked for by pyacq's relay node |
 //! | [`transport`] | how chunks travel: in the process, in shared memory, by ZeroMQ |
 //! | [`wire`] | a chunk's header on the wire, as pyacq sends it |
+//! | [`filter`] | what is done to chunks on their way: conversion, selection, functions of the user |
+//! | `memory` | memory that comes filled |
 //! | [`history`] | the latest frames of a stream, by their absolute index |
 
 pub mod array;
 pub mod chunk;
 pub mod chunker;
 mod deadline;
+pub mod filter;
 pub mod history;
 pub mod input;
+mod memory;
 pub mod node;
 pub mod numpy;
 pub mod open;

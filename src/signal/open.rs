@@ -168,6 +168,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::signal::array::Layout;
+    use crate::signal::filter::{Cast, Channels};
     use crate::signal::numpy::parse_dtype;
     use crate::signal::output::Sent;
 
@@ -222,6 +223,35 @@ mod tests {
                 passes(params(protocol, TransferMode::PlainData));
                 passes(params(protocol, TransferMode::SharedMem));
             }
+        }
+    }
+
+    #[test]
+    fn transports_carry_what_filters_make() {
+        for (protocol, transfermode) in [
+            (Protocol::Inproc, TransferMode::PlainData),
+            (Protocol::Shm, TransferMode::PlainData),
+            (Protocol::Ipc, TransferMode::PlainData),
+            (Protocol::Ipc, TransferMode::SharedMem),
+        ] {
+            if protocol == Protocol::Ipc && !cfg!(feature = "zmq") {
+                continue;
+            }
+            let mut output = Output::open(params(protocol, transfermode), &OutputConfig::default()).unwrap();
+            output.add_filter(Box::new(Channels::new(&[1]))).unwrap();
+            output.add_filter(Box::new(Cast::to(parse_dtype(">f8").unwrap()))).unwrap();
+            let text = output.params().to_json();
+            let mut input =
+                Input::connect(Params::from_json(&text).unwrap(), &InputConfig::default()).unwrap();
+            input.add_filter(Box::new(Cast::to(parse_dtype("|u1").unwrap()))).unwrap();
+            while output.input_count().unwrap() == 0 {
+                std::thread::yield_now();
+            }
+            let layout = Layout::c_order(2, &[2, 2]).unwrap();
+            // SAFETY: the data is of that layout.
+            unsafe { output.send([1, 0, 2, 0, 3, 0, 4, 0].as_ptr(), &layout, None, GUARD) }.unwrap();
+            let received = input.receive(GUARD).unwrap();
+            assert_eq!((received.chunk.index, &received.chunk.data[..]), (2, &[2, 4][..]), "{text}");
         }
     }
 

@@ -14,6 +14,7 @@ use super::array::{self, Layout};
 use super::chunk::Chunk;
 use super::chunker::{Chunker, Length};
 use super::deadline::Deadline;
+use super::filter::{Chain, Filter, Frames, Refused};
 use super::params::Params;
 use super::transport::{InputInfo, InputList, Published, Publisher};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +41,10 @@ pub struct OutputStats {
     pub skipped_frames: u64,
     /// The index behind the last frame that was taken.
     pub index: u64,
+    /// Frames that came out of the filters; without filters those that were sent. Each is published, waits, or has failed.
+    pub filtered_frames: u64,
+    /// Times that a filter failed: the frames that were to be sent then are not taken.
+    pub filter_errors: u64,
 }
 
 /// What became of frames that were to be sent.
@@ -53,15 +58,21 @@ pub enum Sent {
 
 /// What can be known of an output while a thread is in a call of it.
 pub struct OutputView {
+    source: Arc<Params>,
     params: Mutex<Arc<Params>>,
     stats: Mutex<OutputStats>,
     inputs: Option<Arc<dyn InputList>>,
 }
 
 impl OutputView {
-    /// What an input must know to find it.
+    /// What an input must know to find it, and what it gets.
     pub fn params(&self) -> Arc<Params> {
         self.params.lock().clone()
+    }
+
+    /// What is sent: in front of the filters.
+    pub fn source(&self) -> &Arc<Params> {
+        &self.source
     }
 
     /// What became of frames up to now.
@@ -77,7 +88,9 @@ impl OutputView {
 
 /// The output of a stream. One thread uses it at a time.
 pub struct Output {
+    /// Of what is sent.
     params: Arc<Params>,
+    filters: Chain,
     publisher: Box<dyn Publisher>,
     chunker: Chunker,
     /// Chunks that are ready and have not been published: a slow input kept them waiting.
@@ -93,18 +106,41 @@ impl Output {
         publisher.describe(&mut params);
         let params = Arc::new(params);
         let view = Arc::new(OutputView {
+            source: params.clone(),
             params: Mutex::new(params.clone()),
             stats: Mutex::default(),
             inputs: publisher.input_list(),
         });
         let chunker = Chunker::new(Length::AtLeast(min_chunk_frames));
+        let filters = Chain::new(Params::clone(&params));
         let (waiting, stats) = (VecDeque::new(), OutputStats::default());
-        Ok(Self { params, publisher, chunker, waiting, stats, view })
+        Ok(Self { params, filters, publisher, chunker, waiting, stats, view })
     }
 
-    /// What an input must know to find it.
+    /// What an input must know to find it, and what it gets: what filters have made of the params.
     pub fn params(&self) -> &Params {
-        &self.params
+        self.filters.params()
+    }
+
+    /// Adds a filter behind the others: frames pass through all of them before they are collected and published. Then [`params`](Self::params) says what
+    /// inputs get, which must be told of that only; frames that are sent are still of the params that the output was made with.
+    ///
+    /// # Errors
+    /// `State`: frames have been sent. Else: it does not fit what comes out of the others, or the transport cannot have what it makes.
+    pub fn add_filter(&mut self, filter: Box<dyn Filter>) -> Result<(), Refused> {
+        if self.stats.frames > 0 {
+            let reason = "output: filters must be added before the first frames are sent";
+            return Err(Refused { filter, error: Error::state(reason) });
+        }
+        self.filters.push(filter)?;
+        if let Err(error) = self.publisher.adapt(self.filters.params())
+            && let Some(filter) = self.filters.pop()
+        {
+            return Err(Refused { filter, error });
+        }
+        self.publisher.describe(self.filters.params_mut());
+        *self.view.params.lock() = Arc::new(self.filters.params().clone());
+        Ok(())
     }
 
     /// What became of frames up to now.
@@ -146,12 +182,16 @@ impl Output {
         if self.publish(deadline.left())?.timed_out {
             return Ok(Sent::Refused);
         }
-        if self.publisher.copies() && self.chunker.passes(layout.shape()[0]) && !layout.is_empty() {
+        if self.filters.is_empty()
+            && self.publisher.copies()
+            && self.chunker.passes(layout.shape()[0])
+            && !layout.is_empty()
+        {
             let extent = layout.extent();
             // SAFETY: the caller's promise, until this call returns; a chunk that is left then is replaced.
             let data = unsafe { std::slice::from_raw_parts(data.add(extent.start), extent.len()) };
             let chunk = Chunk { index, layout: layout.rebased(), data: Bytes::from_static(data) };
-            let sent = self.take(chunk, deadline);
+            let sent = self.take(Frames::shared(chunk)?, deadline);
             for left in std::mem::take(&mut self.waiting) {
                 // SAFETY: a chunk's layout lies within its data.
                 match unsafe { packed(left.data.as_ptr(), &left.layout, left.index) } {
@@ -166,9 +206,9 @@ impl Output {
             }
             return sent;
         }
-        // SAFETY: the caller's promise.
-        let chunk = unsafe { packed(data, layout, index) }?;
-        self.take(chunk, deadline)
+        // SAFETY: the caller's promise; the layout has as many frames as the index was found for.
+        let frames = unsafe { Frames::lent(data, layout.clone(), index) };
+        self.take(frames, deadline)
     }
 
     /// Sends frames that need not be copied.
@@ -188,7 +228,7 @@ impl Output {
         if self.publish(deadline.left())?.timed_out {
             return Ok(Sent::Refused);
         }
-        self.take(Chunk { index, layout, data }, deadline)
+        self.take(Frames::shared(Chunk { index, layout, data })?, deadline)
     }
 
     /// The index behind the last of these frames.
@@ -224,23 +264,31 @@ impl Output {
     }
 
     /// Takes frames; nothing waits to be published.
-    fn take(&mut self, chunk: Chunk, deadline: Deadline) -> Result<Sent> {
-        let before = self.stats;
+    fn take(&mut self, sent: Frames<'_>, deadline: Deadline) -> Result<Sent> {
+        let (before, filtered) = (self.stats, self.filters.index());
         // Older frames are in what may fail now.
         let mixed = self.chunker.pending() > 0;
-        self.stats.skipped_frames += chunk.start() - before.index;
-        self.stats.frames += chunk.frames() as u64;
-        self.stats.waiting_frames += chunk.frames() as u64;
-        self.stats.bytes += chunk.layout.size() as u64;
-        self.stats.index = chunk.index;
-        let Self { chunker, waiting, .. } = self;
-        if chunk.frames() > 0 {
+        let (start, index, frames, size) = (sent.start(), sent.index(), sent.frames(), sent.layout().size());
+        let left = if frames > 0 { self.filters.apply(sent) } else { Ok(None) };
+        let left = left.inspect_err(|_| {
+            self.stats.filter_errors += 1;
+            self.show();
+        })?;
+        self.stats.skipped_frames += start - before.index;
+        self.stats.frames += frames as u64;
+        self.stats.bytes += size as u64;
+        self.stats.index = index;
+        if let Some(chunk) = left {
+            self.stats.filtered_frames += chunk.frames() as u64;
+            self.stats.waiting_frames += chunk.frames() as u64;
+            let Self { chunker, waiting, .. } = self;
             chunker.push(chunk, &mut |chunk| waiting.push_back(chunk));
         }
         let published = self.publish(deadline.left());
         if published.is_err() && !mixed {
             // Nobody has got it.
             self.stats = before;
+            self.filters.go_back(filtered);
             self.show();
         }
         published.map(Sent::Taken)
@@ -301,6 +349,7 @@ impl Output {
             return Ok(false);
         }
         self.publisher.reset_index();
+        self.filters.go_back(0);
         self.stats.index = 0;
         self.show();
         Ok(true)
@@ -346,13 +395,16 @@ impl Drop for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signal::filter::{Cast, Channels, Decimate, Function};
     use crate::signal::numpy::parse_dtype;
+
     /// Remembers what was published; refuses as often as it is told.
     #[derive(Default)]
     struct Shelf {
         chunks: Vec<(u64, Vec<u8>)>,
         refuse: usize,
         fail: usize,
+        adapted: usize,
         copies: bool,
     }
 
@@ -376,6 +428,11 @@ mod tests {
             assert!(chunk.layout.is_dense());
             shelf.chunks.push((chunk.index, chunk.data.to_vec()));
             Ok(Published { inputs: 1, ..Published::default() })
+        }
+
+        fn adapt(&mut self, _: &Params) -> Result<()> {
+            self.0.lock().adapted += 1;
+            Ok(())
         }
 
         fn input_count(&mut self) -> Result<u64> {
@@ -475,6 +532,62 @@ mod tests {
         send(&mut output, &[1, 2], None).unwrap();
         drop(output);
         assert_eq!(shelf.lock().chunks, [(1, vec![1, 2])]);
+    }
+
+    #[test]
+    fn filters_come_before_chunks_are_collected() {
+        let (mut output, shelf) = output(2);
+        output.add_filter(Box::new(Decimate::new(2).unwrap())).unwrap();
+        output.add_filter(Box::new(Channels::new(&[1]))).unwrap();
+        output.add_filter(Box::new(Cast::to(parse_dtype(">u2").unwrap()))).unwrap();
+        let refused = output.add_filter(Box::new(Channels::new(&[1]))).unwrap_err();
+        assert!(refused.error.message().starts_with("filter 4 (channels)"), "{}", refused.error);
+        let params = output.params();
+        assert_eq!((params.shape.as_slice(), params.sample_rate), (&[-1, 1][..], 0.5));
+        assert_eq!((&params.dtype, params.port.as_str()), (&parse_dtype(">u2").unwrap(), "1234"));
+        assert_eq!(*output.view().params(), *params);
+        assert_eq!(shelf.lock().adapted, 3);
+        // Frames 0 to 2, of which two are left; frame 3; after a gap frames 8 and 9.
+        send(&mut output, &[1, 2, 3, 4, 5, 6], None).unwrap();
+        assert_eq!(shelf.lock().chunks, [(2, vec![0, 2, 0, 6])]);
+        send(&mut output, &[7, 8], None).unwrap();
+        send(&mut output, &[9, 10, 11, 12], Some(10)).unwrap();
+        output.flush(Wait::No).unwrap();
+        assert_eq!(shelf.lock().chunks[1..], [(5, vec![0, 10])]);
+        let stats = output.stats();
+        assert_eq!((stats.frames, stats.skipped_frames, output.index()), (6, 4, 10));
+        assert_eq!((stats.filtered_frames, stats.published_frames, stats.waiting_frames), (3, 3, 0));
+        let refused = output.add_filter(Box::new(Cast::to_native())).unwrap_err();
+        assert_eq!(refused.error.kind(), crate::error::ErrorKind::State);
+        assert!(output.reset_index(Wait::No).unwrap());
+        send(&mut output, &[1, 2, 3, 4, 5, 6], None).unwrap();
+        assert_eq!(shelf.lock().chunks[2..], [(2, vec![0, 2, 0, 6])]);
+    }
+
+    #[test]
+    fn frames_that_a_filter_refuses_are_not_taken() {
+        let (mut output, shelf) = output(0);
+        let fussy = Function::new(
+            "fussy",
+            |_| Ok(()),
+            |frames, out| match frames.frames() {
+                3 => Err(Error::invalid("three")),
+                2 => Ok(()),
+                _ => out.same(),
+            },
+        );
+        output.add_filter(Box::new(fussy)).unwrap();
+        let error = send(&mut output, &[0; 6], None).unwrap_err();
+        assert_eq!(error.message(), "filter 1 (fussy): three");
+        assert_eq!((output.stats().filter_errors, output.stats().frames, output.index()), (1, 0, 0));
+        assert_eq!(output.view().stats(), output.stats());
+        send(&mut output, &[0; 4], None).unwrap();
+        assert_eq!((output.stats().frames, output.stats().filtered_frames, output.index()), (2, 0, 2));
+        // What the transport refuses may be sent once more.
+        shelf.lock().fail = 1;
+        assert!(send(&mut output, &[1, 1], None).is_err());
+        send(&mut output, &[2, 2], None).unwrap();
+        assert_eq!(shelf.lock().chunks, [(3, vec![2, 2])]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::state::{NodeStats, Progress, State};
 use super::stop::{Drain, SLICE, Stop, Wish};
@@ -23,7 +23,7 @@ use crate::log::Limited;
 use crate::ring::Wait;
 use crate::signal::input::{Input, Received};
 use crate::signal::params::{Params, Protocol};
-use crate::signal::shared::{SharedInput, SharedOutput};
+use crate::signal::shared::{SharedInput, SharedOutput, Turn};
 use crate::signal::transport::NoChunk;
 use crate::sys::{poll, signal};
 
@@ -288,7 +288,7 @@ impl Node {
 }
 
 /// The input, unless somebody else is in a call of it, and waits there.
-fn locked(input: &SharedInput) -> Result<MutexGuard<'_, Input>> {
+fn locked(input: &SharedInput) -> Result<Turn<'_, Input>> {
     let busy = || Error::state("stream node: the input is being waited for by another thread");
     input.lock_for(REST).ok_or_else(busy)
 }

@@ -50,6 +50,12 @@ pub trait Publisher: Send {
     /// Gives a chunk to all inputs, waiting for slow ones as long as `wait` allows where the policy is to block.
     fn publish(&mut self, chunk: &Chunk, wait: Wait) -> Result<Published>;
 
+    /// The stream is of these params, not of those that this end was made for: filters change them. Called before anything is published; adds nothing to
+    /// them. Nothing needs to be done where chunks are published as they are.
+    fn adapt(&mut self, _params: &Params) -> Result<()> {
+        Ok(())
+    }
+
     /// Adds to the params what an input needs to find this end.
     fn describe(&self, params: &mut Params);
 
@@ -77,7 +83,7 @@ pub trait InputList: Send + Sync {
 }
 
 /// A chunk must have a time axis, lie within its memory, and not begin before frame 0: what comes from the caller is not believed.
-fn check_chunk(chunk: &Chunk) -> Result<()> {
+pub(super) fn check_chunk(chunk: &Chunk) -> Result<()> {
     let Some(&frames) = chunk.layout.shape().first() else {
         return Err(Error::invalid("a chunk must have at least one axis, time (got none)"));
     };

@@ -11,8 +11,8 @@ use std::os::raw::c_int;
 use blosc_src::{blosc_cbuffer_validate, blosc_compress_ctx, blosc_decompress_ctx};
 use bytes::Bytes;
 
-use super::memory::filled;
 use crate::error::{Error, ErrorKind, Result};
+use crate::signal::memory::filled;
 use crate::signal::params::Compression;
 
 /// Bytes that a container takes beside its content, at the most.

@@ -6,7 +6,6 @@
 //! | `address.rs` | where they meet |
 //! | `blosc.rs` | compressed chunks |
 //! | `ring.rs` | the file of the transfer mode `sharedmem`: who writes it, who reads it |
-//! | `memory.rs` | memory that comes filled |
 //! | `absent.rs` | what stands for all that in a build without the feature `zmq` |
 //!
 //! Each end belongs to one thread at a time. A publisher has a libzmq context of its own, so that its end can wait for what still has to be sent, at most as
@@ -27,8 +26,6 @@ mod absent;
 mod address;
 #[cfg(feature = "zmq")]
 mod blosc;
-#[cfg(feature = "zmq")]
-mod memory;
 #[cfg(feature = "zmq")]
 mod publisher;
 #[cfg(feature = "zmq")]

@@ -1,19 +1,20 @@
 //! The output's end: a socket that publishes. One thread at a time.
 
 use std::io::ErrorKind as IoKind;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::super::{Published, Publisher};
 use super::address::{SocketPath, ipc_address, not_ours, tcp_address};
-use super::memory::filled;
 use super::ring::RingWriter;
 use super::{PublisherConfig, blosc, queue_length};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ring::{Overflow, Wait};
 use crate::signal::array::{self, Layout};
 use crate::signal::chunk::Chunk;
+use crate::signal::memory::filled;
 use crate::signal::params::{Compression, Params, Protocol, TransferMode};
 use crate::signal::wire;
 use crate::sys::zmq::{Context, Kind, Message, Setting, Socket, milliseconds};
@@ -40,6 +41,7 @@ pub struct ZmqPublisher {
     item: usize,
     frame: Vec<usize>,
     overflow: Overflow,
+    folder: Option<PathBuf>,
     /// The socket's send timeout.
     timeout: i32,
     subscribers: u64,
@@ -101,6 +103,7 @@ impl ZmqPublisher {
             item: params.dtype.size(),
             frame: params.frame_shape(),
             overflow: config.overflow,
+            folder: config.folder.clone(),
             timeout: -1,
             subscribers: 0,
         })
@@ -265,6 +268,16 @@ impl Publisher for ZmqPublisher {
             published = Published { inputs: 0, timed_out: true, ..published };
         }
         Ok(published)
+    }
+
+    fn adapt(&mut self, params: &Params) -> Result<()> {
+        if self.ring.is_some() {
+            let ring = RingWriter::create(params, self.folder.as_deref())?;
+            ring.id()?;
+            self.ring = Some(ring);
+        }
+        (self.item, self.frame) = (params.dtype.size(), params.frame_shape());
+        Ok(())
     }
 
     /// How many have subscribed by now.

@@ -19,10 +19,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering, fence};
 
 use super::address::{folder, random_name};
-use super::memory::filled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::signal::array::{self, Layout};
 use crate::signal::chunk::Chunk;
+use crate::signal::memory::filled;
 use crate::signal::numpy::fill_element;
 use crate::signal::params::Params;
 use crate::sys::map_file::{MappedFile, NOT_BLOCKING};

@@ -1,4 +1,4 @@
-//! Memory that comes filled: what is read, decompressed or copied, as bytes that can be shared.
+//! Memory that comes filled: what is read, decompressed, copied or converted, as bytes that can be shared.
 
 use bytes::Bytes;
 
@@ -15,8 +15,34 @@ impl AsRef<[u8]> for Filled {
     }
 }
 
+/// Bytes that are all zero, to be written to and then shared.
+pub(crate) struct Blank(Buffer, usize);
+
+impl Blank {
+    /// So many, on a cache line's beginning.
+    pub fn new(size: usize) -> Result<Self> {
+        let mut buffer = HeapAllocator.allocate(size, None)?;
+        buffer.zero();
+        Ok(Self(buffer, size))
+    }
+
+    /// To be written to.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        if self.1 == 0 {
+            return &mut [];
+        }
+        // SAFETY: `new` made it of a buffer of as many bytes, which it wrote; nobody else has it.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_ptr(), self.1) }
+    }
+
+    /// To be shared.
+    pub fn into_bytes(self) -> Bytes {
+        if self.1 == 0 { nothing() } else { Bytes::from_owner(Filled(self.0, self.1)) }
+    }
+}
+
 /// No bytes, on a cache line's beginning: whoever makes a pointer to elements of it finds it aligned.
-pub(super) fn nothing() -> Bytes {
+pub(crate) fn nothing() -> Bytes {
     #[repr(align(64))]
     struct Aligned([u8; 64]);
     static NOTHING: Aligned = Aligned([0; 64]);
@@ -27,7 +53,7 @@ pub(super) fn nothing() -> Bytes {
 ///
 /// # Safety
 /// Of the bytes from the pointer on, as many as `fill` answers must be written by it.
-pub(super) unsafe fn filled(size: usize, fill: impl FnOnce(*mut u8) -> Result<usize>) -> Result<Bytes> {
+pub(crate) unsafe fn filled(size: usize, fill: impl FnOnce(*mut u8) -> Result<usize>) -> Result<Bytes> {
     if size == 0 {
         return Ok(nothing());
     }
@@ -37,7 +63,8 @@ pub(super) unsafe fn filled(size: usize, fill: impl FnOnce(*mut u8) -> Result<us
 }
 
 /// A copy.
-pub(super) fn copy_of(bytes: &[u8]) -> Result<Bytes> {
+#[cfg(feature = "zmq")]
+pub(crate) fn copy_of(bytes: &[u8]) -> Result<Bytes> {
     // SAFETY: writes them all.
     unsafe {
         filled(bytes.len(), |to| {
