@@ -229,6 +229,37 @@ static void converter_and_resizer(void)
     CHECK_OK(aq_input_stream_free(last));
 }
 
+/* Another type of elements. */
+static void converts_types(void)
+{
+    aq_output_stream_config config = signal_config(AQ_PROTOCOL_INPROC), floats = config;
+    aq_output_stream *output = signal_output(&config), *converted = NULL;
+    aq_input_stream *input = signal_input(output, NULL), *last;
+    aq_stream_converter *converter = NULL;
+    aq_array_view view = signal_view();
+    aq_stream_info info;
+    floats.dtype = "float64";
+    CHECK_OK(aq_stream_converter_new(input, &floats, &converter));
+    CHECK_OK(aq_stream_converter_get_output(converter, &converted));
+    last = signal_input(converted, NULL);
+    CHECK_OK(aq_stream_info_init(&info, sizeof info));
+    CHECK_OK(aq_input_stream_get_info(last, &info));
+    CHECK_TEXT(info.dtype, "<f8");
+    CHECK_OK(aq_stream_converter_start(converter));
+    send_frames(output, 7, 2);
+    CHECK_OK(aq_input_stream_recv(last, GUARD_NS, &view));
+    CHECK_EQ(view.index, 9);
+    if (CHECK_EQ(view.size, 2 * CHANNELS * sizeof(double)) && CHECK_EQ(view.contiguous, 1))
+        for (int i = 0; i < 2 * CHANNELS; i++)
+            CHECK(((const double *)view.data)[i] == signal_value(7 + i / CHANNELS, i % CHANNELS));
+    CHECK_OK(aq_array_view_release(&view));
+    CHECK_OK(aq_input_stream_free(last));
+    CHECK_OK(aq_output_stream_free(converted));
+    CHECK_OK(aq_stream_converter_free(converter));
+    CHECK_OK(aq_input_stream_free(input));
+    CHECK_OK(aq_output_stream_free(output));
+}
+
 static void splitter(void)
 {
     static const size_t second[] = {1}, turned[] = {1, 0}, twice[] = {0, 0, 1};
@@ -316,6 +347,7 @@ int main(void)
     failing_function();
     frames_are_kept();
     converter_and_resizer();
+    converts_types();
     splitter();
     stuck_consumer(AQ_PROTOCOL_INPROC);
     stuck_consumer(AQ_PROTOCOL_SHM);

@@ -125,7 +125,7 @@ static void outputs(struct nodes *n)
     CHECK_ERROR(aq_stream_converter_new(n->input, &bad, &converter), AQ_E_INVALID, "overflow must be one of");
     bad = config;
     bad.dtype = "S3";
-    CHECK_ERROR(aq_stream_converter_new(n->input, &bad, &converter), AQ_E_INVALID, "|S3");
+    CHECK_ERROR(aq_stream_converter_new(n->input, &bad, &converter), AQ_E_INVALID, "got |S3 for <i2");
     bad.dtype = "what";
     CHECK_STATUS(aq_stream_converter_new(n->input, &bad, &converter), AQ_E_FORMAT);
     CHECK_ERROR(aq_stream_converter_get_output(n->converter, NULL), AQ_E_INVALID, "out must not be NULL");
@@ -148,7 +148,7 @@ static void outputs(struct nodes *n)
     CHECK_ERROR(aq_channel_splitter_new(n->input, &config, &none, 1, &splitter), AQ_E_INVALID, "at least one channel");
     selections[0].channels = beyond;
     CHECK_ERROR(aq_channel_splitter_new(n->input, &config, selections, 1, &splitter), AQ_E_INVALID,
-                "channels of output \"a\" must be less than 2 (got 2)");
+                "output \"a\": channels must be below 2, which axis 1 has (got 2)");
     selections[0].channels = NULL;
     CHECK_ERROR(aq_channel_splitter_new(n->input, &config, selections, 1, &splitter), AQ_E_INVALID, "channels must not be NULL");
     selections[0].channels = channels;
@@ -169,10 +169,10 @@ static void outputs(struct nodes *n)
     flat = signal_output(&fixed);
     flat_input = signal_input(flat, NULL);
     selections[0].name = "a";
-    CHECK_ERROR(aq_channel_splitter_new(flat_input, &config, selections, 1, &splitter), AQ_E_INVALID, "must have channels");
+    CHECK_ERROR(aq_channel_splitter_new(flat_input, &config, selections, 1, &splitter), AQ_E_INVALID, "axis must be one behind the first");
     CHECK_ERROR(aq_stream_converter_connect(n->converter, flat_input), AQ_E_INVALID, "frames of shape []");
     CHECK_ERROR(aq_chunk_resizer_connect(n->resizer, flat_input), AQ_E_INVALID, "frames of shape []");
-    CHECK_ERROR(aq_channel_splitter_connect(n->splitter, flat_input), AQ_E_INVALID, "must have 2 channels (got 0)");
+    CHECK_ERROR(aq_channel_splitter_connect(n->splitter, flat_input), AQ_E_INVALID, "axis must be one behind the first");
     CHECK_OK(aq_input_stream_free(flat_input));
     CHECK_OK(aq_output_stream_free(flat));
 }

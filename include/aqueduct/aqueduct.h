@@ -4664,6 +4664,10 @@ typedef struct aq_output_stream_stats {
     uint64_t skipped_frames;
     /** The index behind the last frame that was taken. */
     int64_t index;
+    /** Frames that came out of the filters; without filters those that were taken. Each is published, waits, or has failed. */
+    uint64_t filtered_frames;
+    /** Times that a filter failed: the frames of that call were not taken. */
+    uint64_t filter_errors;
 } aq_output_stream_stats;
 
 /** An input, as its output sees it. Initialise it with aq_output_stream_input_init() first. */
@@ -4828,7 +4832,7 @@ aq_status aq_output_stream_wait_inputs(aq_output_stream *output, uint64_t count,
  * An output that others use (nodes, a registry) is closed when they are freed, too.
  *
  * @param output the output, or NULL, which does nothing
- * @return AQ_OK; AQ_E_INVALID when it is no output, or freed already as far as that can be seen
+ * @return AQ_OK; AQ_E_INVALID when it is no output, or freed already as far as that can be seen; AQ_E_STATE when one of its filters calls it
  *
  * Threads: no other call on this output may be running or follow.
  */
@@ -4841,6 +4845,8 @@ aq_status aq_output_stream_free(aq_output_stream *output);
  * which inputs then see as a gap. With AQ_OK the frames are taken: they are published, or collected for a chunk, or (after a wait that was
  * too short, with AQ_OVERFLOW_BLOCK) they wait in the output, which has space for the frames of one call. AQ_FULL and AQ_TIMEOUT say
  * that those before still wait, and that these were not taken: send them again.
+ *
+ * With filters (aq_output_stream_add_filter()) frames are sent as the output was made for; the index is that of these frames, too.
  * ============================================================================================================= */
 
 /** The index that follows: frames come right behind those before. */
@@ -4855,8 +4861,9 @@ aq_status aq_output_stream_free(aq_output_stream *output);
  * @param index the index behind the last of them, or AQ_INDEX_NEXT
  * @param timeout_ns how long to wait for slow inputs, with AQ_OVERFLOW_BLOCK; see Waiting
  * @return AQ_OK; AQ_FULL or AQ_TIMEOUT when frames of before still wait, and these were not taken; AQ_E_INVALID when the index would go
- *     back, there are not as many frames as the shape says, or more than the transport can carry at once; AQ_E_NOMEM; AQ_E_IO. After an
- *     error the frames were not taken, unless they completed a chunk: then this chunk is lost, and counted in failed_frames
+ *     back, there are not as many frames as the shape says, or more than the transport can carry at once; AQ_E_NOMEM; AQ_E_IO; what a
+ *     filter answered that failed; AQ_E_STATE when a filter of this output calls it. After an error the frames were not taken, unless they
+ *     completed a chunk: then this chunk is lost, and counted in failed_frames
  *
  * Threads: one at a time; others wait. Statistics may be read meanwhile.
  */
@@ -5014,8 +5021,12 @@ typedef struct aq_input_stream_stats {
     uint64_t malformed;
     /** Times that the index began again, because the output did so. */
     uint64_t restarts;
-    /** The index behind the last frame that came; -1 before the first. */
+    /** The index behind the last frame that came, as filters have made it; -1 before the first. */
     int64_t index;
+    /** Frames that came out of the filters; without filters those that came. */
+    uint64_t filtered_frames;
+    /** Chunks that came and are lost because a filter failed. */
+    uint64_t filter_errors;
 } aq_input_stream_stats;
 
 /**
@@ -5102,7 +5113,8 @@ aq_status aq_input_stream_poll(aq_input_stream *input, int64_t timeout_ns);
  * @param view receives the chunk, which is held until aq_array_view_release(); initialised with aq_array_view_init(), and holding nothing
  * @return AQ_OK; AQ_EMPTY; AQ_TIMEOUT; AQ_STOPPED when the output is gone, and all that it published has been received (inproc, shm; tcp and
  *     ipc wait until it comes back); AQ_E_FORMAT or AQ_E_TRUNCATED when what came was no chunk of this stream, which goes on: it is
- *     counted as malformed; AQ_E_STATE when the view holds something; AQ_E_IO
+ *     counted as malformed; AQ_E_STATE when the view holds something, or a filter of this input calls it; AQ_E_IO; what a filter answered
+ *     that failed: that chunk is lost, the stream goes on
  *
  * Threads: one at a time; others wait. Statistics and the history may be read meanwhile.
  */
@@ -5148,7 +5160,7 @@ aq_status aq_input_stream_reset_index(aq_input_stream *input);
  * Closes an input. Views that are held stay valid. An input that others use (nodes) is closed when they are freed, too.
  *
  * @param input the input, or NULL, which does nothing
- * @return AQ_OK; AQ_E_INVALID when it is no input, or freed already as far as that can be seen
+ * @return AQ_OK; AQ_E_INVALID when it is no input, or freed already as far as that can be seen; AQ_E_STATE when one of its filters calls it
  *
  * Threads: no other call on this input may be running or follow.
  */
@@ -5476,6 +5488,322 @@ aq_status aq_input_stream_latest(const aq_input_stream *input, size_t frames, aq
  */
 aq_status aq_input_stream_copy_data(const aq_input_stream *input, int64_t start, int64_t stop, void *buffer,
     size_t size);
+
+/* =============================================================================================================
+ * Filters
+ *
+ * A filter changes the chunks of a stream on their way: at an output before they are collected and published, or at an input before they are
+ * kept in its history, cut to a length, and given out. Several filters work one behind the other, in the order in which they were added. Each
+ * changes what the stream's params say behind it (type, shape, rate, units), and is refused at once when it does not fit what comes out of
+ * the one before. Filters are added before the first frame; see docs/filters.md.
+ *
+ * ```c
+ * aq_filter *filter;
+ * aq_filter_scale_config scale;
+ * aq_filter_scale_config_init(&scale, sizeof scale);
+ * scale.use_params = 1;                          // the scale and offset that the stream's params say
+ * check(aq_filter_scale_new(&scale, &filter));
+ * check(aq_input_stream_add_filter(input, filter));
+ * aq_filter_free(filter);                        // the input has what it needs
+ * ```
+ * ============================================================================================================= */
+
+/** The last axis of a stream, whichever that is. */
+#define AQ_LAST_AXIS (-1)
+
+/** A filter that is made and may be added to one end of a stream. */
+typedef struct aq_filter aq_filter;
+
+/** How values are scaled. Initialise it with aq_filter_scale_config_init(), then set what differs from the defaults. */
+typedef struct aq_filter_scale_config {
+    /** Set by aq_filter_scale_config_init(). */
+    size_t struct_size;
+    /** What values are multiplied by: finite. Default 1. */
+    double scale;
+    /** What is added then: finite. Default 0. */
+    double offset;
+    /** 1: the stream's params say scale and offset, and the two fields above must be 1 and 0. Default 0. */
+    int32_t use_params;
+    /**
+     * Bits of the floats that values become: 32 or 64. Default 0: 64 for what float32 cannot hold without a loss (integers of 32 and 64 bits,
+     * float64, complex128), else 32.
+     */
+    uint32_t float_bits;
+    /** The unit of values then; copied. NULL: as the stream's params say. */
+    const char *units;
+} aq_filter_scale_config;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_filter_scale_config_init(aq_filter_scale_config *config, size_t struct_size);
+
+/**
+ * A filter that multiplies each value by a factor, and adds an offset: computed in float64, rounded once. Values are then in the stream's
+ * units: its params have neither scale nor offset any more. Complex numbers stay complex, and the offset is added to the real part.
+ *
+ * @param config how; copied
+ * @param out receives the filter; free it with aq_filter_free()
+ * @return AQ_OK; AQ_E_INVALID when a field of config is out of range
+ *
+ * Threads: any.
+ */
+aq_status aq_filter_scale_new(const aq_filter_scale_config *config, aq_filter **out);
+
+/**
+ * A filter that converts elements to another type: any number to any other, and anything to itself in another byte order, lists of fields
+ * included.
+ *
+ * Numbers are converted as numpy's astype does it: floats that become integers lose what is behind the point, of complex numbers that become
+ * real the real part is taken, what is not 0 becomes true. But numbers that the new type cannot hold become the nearest that it can, and NaN
+ * becomes 0 where there is none: a sample out of range shows at the rail. (numpy wraps integers around, and leaves floats to the processor.)
+ *
+ * @param dtype as in aq_output_stream_config; NULL: the stream's own type in this machine's byte order
+ * @param out receives the filter; free it with aq_filter_free()
+ * @return AQ_OK; AQ_E_FORMAT when dtype is none
+ *
+ * Threads: any.
+ */
+aq_status aq_filter_cast_new(const char *dtype, aq_filter **out);
+
+/**
+ * A filter that takes some elements of an axis: channels mostly. Elements may be of any type. Nothing is copied when the channels have equal
+ * distances (0, 1, 2 or 6, 4, 2).
+ *
+ * @param channels which ones, in which order, each as often as it is there; copied
+ * @param count how many, at least 1
+ * @param axis the axis, at least 1 (0 is time); AQ_LAST_AXIS
+ * @param out receives the filter; free it with aq_filter_free()
+ * @return AQ_OK; AQ_E_INVALID when count is 0 or axis out of range
+ *
+ * Threads: any.
+ */
+aq_status aq_filter_channels_new(const size_t *channels, size_t count, int32_t axis, aq_filter **out);
+
+/**
+ * A filter that takes one field of a stream whose elements are lists of fields. Nothing is copied. Axes that the field has itself come behind
+ * those of the stream.
+ *
+ * @param name the field's name
+ * @param out receives the filter; free it with aq_filter_free()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_filter_field_new(const char *name, aq_filter **out);
+
+/**
+ * A filter that takes every n-th frame: those whose index is a multiple of n, which is then their new index times n, whatever chunks and gaps
+ * there are. The index behind a chunk becomes itself over n, rounded up. There is no low-pass filter in it. Nothing is copied.
+ *
+ * @param every n, at least 1
+ * @param out receives the filter; free it with aq_filter_free()
+ * @return AQ_OK; AQ_E_INVALID when every is 0
+ *
+ * Threads: any.
+ */
+aq_status aq_filter_decimate_new(size_t every, aq_filter **out);
+
+/**
+ * A filter that gives frames other axes, with their elements in C order. Copied only where they lie in another order.
+ *
+ * @param frame_shape elements along each axis but time, positive; one may be -1: as many as there are. May be NULL when ndim is 0; copied
+ * @param ndim how many axes: 0 to 63; with 0 each frame is one element
+ * @param out receives the filter; free it with aq_filter_free()
+ * @return AQ_OK; AQ_E_INVALID when ndim is out of range
+ *
+ * Threads: any.
+ */
+aq_status aq_filter_reshape_new(const int64_t *frame_shape, size_t ndim, aq_filter **out);
+
+/**
+ * Adds a filter to an output, behind those that it has. Frames are then still sent as the output was made for; its params
+ * (aq_output_stream_params_json(), aq_output_stream_get_info()) say what inputs get: give them to inputs when all filters are there.
+ *
+ * @param output the output, by which no frame has been sent
+ * @param filter the filter, which the output has from then on; its handle may be freed
+ * @return AQ_OK; AQ_E_INVALID when the filter does not fit the stream: the message says why; AQ_E_STATE when frames have been sent, or the
+ *     filter has been added already; AQ_E_IO when the file of AQ_TRANSFER_SHAREDMEM cannot be made anew. After an error everything
+ *     is as before
+ *
+ * Threads: as aq_output_stream_send().
+ */
+aq_status aq_output_stream_add_filter(aq_output_stream *output, aq_filter *filter);
+
+/**
+ * Adds a filter to an input, behind those that it has. The input's params then say what it gives out.
+ *
+ * @param input the input, which has received no chunk yet, and keeps no frames (aq_input_stream_set_buffer() comes after)
+ * @param filter the filter, which the input has from then on; its handle may be freed
+ * @return AQ_OK; AQ_E_INVALID when the filter does not fit the stream: the message says why; AQ_E_STATE when chunks have been received or
+ *     frames are kept, or the filter has been added already. After an error everything is as before
+ *
+ * Threads: as aq_input_stream_recv().
+ */
+aq_status aq_input_stream_add_filter(aq_input_stream *input, aq_filter *filter);
+
+/**
+ * Frees a filter's handle. A stream that the filter was added to keeps it.
+ *
+ * @param filter the filter, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no filter, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this filter may be running or follow.
+ */
+aq_status aq_filter_free(aq_filter *filter);
+
+/* =============================================================================================================
+ * Filters in C
+ *
+ * A function of the program as a filter. It looks at the frames of a chunk, and says what is left of them: frames that it writes to memory
+ * which it asks for, the same frames, or, if it says nothing, none.
+ *
+ * ```c
+ * static aq_status rectify(const aq_filter_frames *in, aq_filter_output *out, void *user)
+ * {
+ *     float *to;
+ *     const char *from = in->data;               // float32, one axis beside time
+ *     aq_status status = aq_filter_output_frames(out, in->frames, (void **)&to);
+ *     for (size_t i = 0; status == AQ_OK && i < in->frames; i++)
+ *         for (size_t j = 0; j < in->shape[1]; j++)
+ *             *to++ = fabsf(*(const float *)(from + (ptrdiff_t)i * in->strides[0] + (ptrdiff_t)j * in->strides[1]));
+ *     return status;
+ * }
+ *
+ * check(aq_filter_callback_new(NULL, rectify, NULL, NULL, &filter));
+ * ```
+ * ============================================================================================================= */
+
+/** Where a filter tells what is left of the frames; it exists until the function returns. */
+typedef struct aq_filter_output aq_filter_output;
+
+/**
+ * What a filter in C makes of a stream. Initialise it with aq_filter_callback_config_init(), then set what it changes. Texts and lists are
+ * copied.
+ */
+typedef struct aq_filter_callback_config {
+    /** Set by aq_filter_callback_config_init(). */
+    size_t struct_size;
+    /** What it is called in errors; NULL: "callback". */
+    const char *name;
+    /** The type that frames must have that come, as in aq_output_stream_config; NULL: any. */
+    const char *require_dtype;
+    /** The type of the frames that it makes; NULL: that of those that come. */
+    const char *dtype;
+    /** The shape of the frames that it makes, without time: positive numbers; NULL: that of those that come. */
+    const int64_t *frame_shape;
+    /** Numbers in frame_shape: 0 to 63. With 0, and a frame_shape that is not NULL, frames are single elements. */
+    size_t frame_ndim;
+    /** Frames per second that it makes; NaN, the default: as many as come. */
+    double sample_rate;
+    /** The unit of values; NULL: as before. */
+    const char *units;
+} aq_filter_callback_config;
+
+/** The frames that a filter gets. Everything in it is valid until the function returns. */
+typedef struct aq_filter_frames {
+    /** The bytes of this struct; later versions have more fields at its end. */
+    size_t struct_size;
+    /** Element (0, 0, ...); read-only. It is aligned as whoever sent it has aligned it. */
+    const void *data;
+    /** The type of elements, as in aq_stream_info. */
+    const char *dtype;
+    /** Bytes of an element. */
+    size_t item_size;
+    /** Axes, at least 1; the first is time. */
+    size_t ndim;
+    /** Elements along each axis. */
+    const size_t *shape;
+    /** Bytes from one element to the next along each axis; may be negative. */
+    const ptrdiff_t *strides;
+    /** The number of frames, at least 1: shape[0]. */
+    size_t frames;
+    /** The index behind the last frame. It goes back when the stream begins again, and when frames are sent again that the transport had refused. */
+    int64_t index;
+    /** 1 if all elements are in C order without gaps from `data` on. */
+    int32_t contiguous;
+    /** 0. */
+    uint32_t reserved;
+} aq_filter_frames;
+
+/**
+ * Filters frames.
+ *
+ * - called from: whichever thread sends through the output, or receives from the input, that it was added to; one call at a time
+ * - may block: shortly; the sender or receiver waits, and so do others of the same stream
+ * - may call: any function of this library, but what sends through, receives from or changes the same end of the stream, which is AQ_E_STATE;
+ *   the end's params and statistics can be read
+ * - valid until: it returns, `frames` and all in it, and `output`
+ * - on error: it answers a negative number (an AQ_E_*), which the call that sends or receives then answers, too: these frames are lost for
+ *   whoever receives, or not taken by the output, and the stream goes on
+ */
+typedef aq_status (*aq_filter_fn)(const aq_filter_frames *frames, aq_filter_output *output, void *user);
+
+/**
+ * Writes the defaults: the filter changes nothing of the params.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_filter_callback_config_init(aq_filter_callback_config *config, size_t struct_size);
+
+/**
+ * A filter that calls a function of the program.
+ *
+ * @param config what it makes of the stream; copied; NULL: frames of the same type and shape
+ * @param function filters frames
+ * @param user what it is called with
+ * @param user_free releases user, when the filter and the stream that has it are freed
+ * @param out receives the filter; free it with aq_filter_free()
+ * @return AQ_OK; AQ_E_INVALID when function is NULL or a field of config is out of range; AQ_E_FORMAT when a dtype is none
+ *
+ * Threads: any.
+ */
+aq_status aq_filter_callback_new(const aq_filter_callback_config *config, aq_filter_fn function, void *user,
+    aq_user_free_fn user_free, aq_filter **out);
+
+/**
+ * Memory for the frames that a filter makes: in C order, of the type and shape that its config says, all zero, beginning on a cache line. They
+ * take the place of those that came; frames of an earlier call are forgotten.
+ *
+ * @param output what the filter was called with
+ * @param frames how many; 0: none are left
+ * @param data receives where to write them, until the filter returns
+ * @return AQ_OK; AQ_E_NOMEM; AQ_E_INVALID when no memory holds so many
+ *
+ * Threads: the filter's.
+ */
+aq_status aq_filter_output_frames(aq_filter_output *output, size_t frames, void **data);
+
+/**
+ * The index behind the last of the frames that a filter makes; without this call it is that of the frames that came. Indices must not go back.
+ *
+ * @param output what the filter was called with
+ * @param index the index, at least 0
+ * @return AQ_OK; AQ_E_INVALID when index is negative
+ *
+ * Threads: the filter's.
+ */
+aq_status aq_filter_output_index(aq_filter_output *output, int64_t index);
+
+/**
+ * The frames go on as they are, without a copy.
+ *
+ * @param output what the filter was called with
+ * @return AQ_OK; AQ_E_STATE when the filter changes the type or shape of the stream
+ *
+ * Threads: the filter's.
+ */
+aq_status aq_filter_output_same(aq_filter_output *output);
 
 /* =============================================================================================================
  * Nodes of signal streams

@@ -26,7 +26,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::signal::node::like::like;
 use crate::signal::node::splitter::{Selection, splitter};
 use crate::signal::output::Output;
-use crate::signal::params::Params;
 use crate::signal::shared::SharedOutput;
 
 /// Outputs of a splitter at the most.
@@ -60,21 +59,17 @@ pub struct aq_channel_selection {
 ///
 /// # Safety
 /// `selections` is NULL or has `count` of them, with valid texts and lists.
-unsafe fn read(
-    selections: *const aq_channel_selection,
-    count: usize,
-    input: &Params,
-) -> Result<Vec<(String, Selection)>> {
+unsafe fn read(selections: *const aq_channel_selection, count: usize) -> Result<Vec<Selection>> {
     if !(1..=MOST_OUTPUTS).contains(&count) {
         return Err(Error::invalid(format!("n_selections must be 1 to {MOST_OUTPUTS} (got {count})")));
     }
     // SAFETY: the caller's promise.
     let selections = unsafe { slice(selections, count, "selections") }?;
-    let mut read: Vec<(String, Selection)> = Vec::with_capacity(count);
+    let mut read: Vec<Selection> = Vec::with_capacity(count);
     for selection in selections {
         // SAFETY: the caller's promise.
         let name = unsafe { text::required(selection.name, "selections: name") }?;
-        if read.iter().any(|(other, _)| other == name) {
+        if read.iter().any(|other| other.name == name) {
             return Err(Error::invalid(format!("selections: name must be new (got {name:?})")));
         }
         if selection.n_channels > MOST_CHANNELS {
@@ -85,7 +80,7 @@ unsafe fn read(
         }
         // SAFETY: the caller's promise.
         let channels = unsafe { slice(selection.channels, selection.n_channels, "selections: channels") }?;
-        read.push((name.to_owned(), Selection::new(name, channels, input)?));
+        read.push(Selection { name: name.to_owned(), channels: channels.to_vec() });
     }
     Ok(read)
 }
@@ -118,12 +113,12 @@ pub unsafe extern "C" fn aq_channel_splitter_new(
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         let (given, config, _) = unsafe { transport(config) }?;
         // SAFETY: NULL or as many as it says by the caller's contract.
-        let selections = unsafe { read(selections, n_selections, &input.params()) }?;
+        let selections = unsafe { read(selections, n_selections) }?;
         let all = like(&input.params(), &given);
         let (mut named, mut outputs) = (Vec::new(), Vec::new());
-        for (name, selection) in selections {
-            let output = SharedOutput::new(Output::open(selection.params(&all), &config)?);
-            named.push((name, output.clone()));
+        for selection in selections {
+            let output = SharedOutput::new(Output::open(selection.params(&all)?, &config)?);
+            named.push((selection.name.clone(), output.clone()));
             outputs.push((selection, output));
         }
         out.write(handle::new(NodeHandle::new(splitter(input, outputs)?, named)));

@@ -28,7 +28,7 @@ impl Resize {
 }
 
 impl Work for Resize {
-    fn check(&self, input: &Params) -> Result<()> {
+    fn connect(&mut self, input: &Params) -> Result<()> {
         let (from, to) = (input.frame_shape(), self.output.frame_shape());
         if from != to || input.dtype != self.output.dtype {
             let (from_type, to_type) = (&input.dtype, &self.output.dtype);

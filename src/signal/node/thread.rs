@@ -33,8 +33,8 @@ const REST: Duration = Duration::from_millis(100);
 
 /// What a node does with what comes. Its functions run on the node's thread, one at a time.
 pub trait Work: Send {
-    /// Whether chunks of such a stream can be dealt with.
-    fn check(&self, _input: &Params) -> Result<()> {
+    /// The stream whose chunks come from the next start on. After an error it is still the one before.
+    fn connect(&mut self, _input: &Params) -> Result<()> {
         Ok(())
     }
 
@@ -95,8 +95,8 @@ impl Node {
     ///
     /// # Errors
     /// `Invalid`: the work cannot deal with that input's chunks. `Io`: there are no descriptors.
-    pub fn new(input: SharedInput, outputs: Vec<SharedOutput>, work: Box<dyn Work>) -> Result<Self> {
-        work.check(&input.params())?;
+    pub fn new(input: SharedInput, outputs: Vec<SharedOutput>, mut work: Box<dyn Work>) -> Result<Self> {
+        work.connect(&input.params())?;
         let shared = Shared { progress: Progress::new()?, stop: Stop::new()?, thread: Mutex::default() };
         Ok(Self {
             shared: Arc::new(shared),
@@ -158,10 +158,10 @@ impl Node {
         self.refuse_inside("get another input")?;
         let mut slot = self.slot.lock();
         self.settle(&mut slot)?;
-        let Slot::Idle(work) = &*slot else {
+        let Slot::Idle(work) = &mut *slot else {
             return Err(Error::state("stream node: it runs; stop it first"));
         };
-        work.check(&input.params())?;
+        work.connect(&input.params())?;
         *self.input.lock() = input;
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind};
 use crate::signal::node::converter::converter;
 use crate::signal::node::graph::{Graph, GraphState};
 use crate::signal::node::resizer::resizer;
-use crate::signal::node::splitter::{Selection, splitter};
+use crate::signal::node::splitter::splitter;
 use crate::signal::node::state::State;
 use crate::sys::poll::is_readable;
 
@@ -185,7 +185,7 @@ fn a_tree() {
         let (node, log) = keeper(input(&out), &[channel]);
         logs.push(log);
         graph.add(&format!("keep {channel}"), Arc::new(node)).unwrap();
-        outputs.push((Selection::new("x", &[channel], &first.params()).unwrap(), out));
+        outputs.push((select(&[channel]), out));
     }
     graph.add("split", Arc::new(splitter(input(&first), outputs).unwrap())).unwrap();
     graph.start().unwrap();

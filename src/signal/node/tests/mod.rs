@@ -13,6 +13,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::poll_thread::{Callback, Event, Then, poll_thread};
+use super::splitter::Selection;
 use super::thread::Node;
 use crate::error::Result;
 use crate::ring::{Overflow, Wait};
@@ -46,6 +47,10 @@ fn inproc(channels: i64, overflow: Overflow, queue: u32) -> SharedOutput {
 fn input(output: &SharedOutput) -> SharedInput {
     let params = Params::from_json(&output.params().to_json()).unwrap();
     SharedInput::new(Input::connect(params, &InputConfig::default()).unwrap())
+}
+
+fn select(channels: &[usize]) -> Selection {
+    Selection { name: "left".into(), channels: channels.to_vec() }
 }
 
 /// What channel `channel` of frame `index` is.

@@ -4,7 +4,7 @@ use super::*;
 use crate::signal::node::converter::converter;
 use crate::signal::node::graph::Graph;
 use crate::signal::node::resizer::resizer;
-use crate::signal::node::splitter::{Selection, splitter};
+use crate::signal::node::splitter::splitter;
 use proptest::prelude::*;
 
 /// Exact chunks of these frames, each with the gap before it.
@@ -44,7 +44,7 @@ proptest! {
         graph.add("convert", Arc::new(converter(input(&second), third.clone()).unwrap())).unwrap();
         let (mut outputs, mut logs) = (Vec::new(), Vec::new());
         for (number, channels) in selections.iter().enumerate() {
-            let selection = Selection::new("x", channels, &third.params()).unwrap();
+            let selection = select(channels);
             let out = output(protocol(number % 3), channels.len() as i64);
             let (node, log) = keeper(input(&out), channels);
             graph.add(&format!("keep {number}"), Arc::new(node)).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::signal::node::converter::converter;
 use crate::signal::node::resizer::resizer;
-use crate::signal::node::splitter::{Selection, splitter};
+use crate::signal::node::splitter::splitter;
 
 /// A converter into an output of two chunks per input, and 20 chunks of a frame sent to it.
 fn through(overflow: Overflow) -> (Node, SharedOutput, SharedInput) {
@@ -80,8 +80,7 @@ fn one_slow_output_of_a_splitter_gets_all_and_so_do_the_others() {
     let slow = inproc(1, Overflow::Block, 1);
     let fast = inproc(1, Overflow::Block, 100);
     let (slow_in, fast_in) = (input(&slow), input(&fast));
-    let select = |channel: usize| Selection::new("x", &[channel], &first.params()).unwrap();
-    let node = splitter(input(&first), vec![(select(0), slow), (select(1), fast)]).unwrap();
+    let node = splitter(input(&first), vec![(select(&[0]), slow), (select(&[1]), fast)]).unwrap();
     node.start().unwrap();
     for index in 0..10 {
         send(&first, index..index + 1);
