@@ -1,7 +1,10 @@
 //! splitter.c: all frames arrive in both of its streams, from its own producer and from another process.
 
+use std::path::Path;
+
 use aqueduct::ring::Wait;
 use aqueduct::signal::array::Layout;
+use aqueduct::signal::input::Input;
 use aqueduct::signal::numpy::parse_dtype;
 use aqueduct::signal::open::{InputConfig, OutputConfig};
 use aqueduct::signal::output::{Output, Sent};
@@ -36,41 +39,75 @@ fn its_own_producer() {
     }
 }
 
+const GUARD: Wait = Wait::For(PATIENCE);
+
+/// An output of three channels, and the example that splits them and has told the params of its first stream.
+fn start(program: &Path) -> (SharedOutput, Running) {
+    let params =
+        Params { protocol: Protocol::Shm, ..Params::new(parse_dtype("<i2").expect("a type"), &[-1, 3]) };
+    let output = SharedOutput::new(Output::open(params, &OutputConfig::default()).expect("shared memory"));
+    let running = Running::start(program, [output.params().to_json()], 0);
+    let line = running.stdout.recv_timeout(PATIENCE).expect("the params of the first");
+    assert!(line.starts_with("trigger: "), "{line}");
+    (output, running)
+}
+
+/// Sends ten frames.
+fn send(output: &SharedOutput, chunk: i16) {
+    let values = (0..10).flat_map(|frame| (0..3).map(move |channel| chunk * 10 + frame + 1000 * channel));
+    let data: Vec<u8> = values.flat_map(i16::to_le_bytes).collect();
+    let layout = Layout::c_order(2, &[10, 3]).expect("a layout");
+    let sent = output.lock().send_shared(data.into(), layout, None, GUARD).expect("sent");
+    assert!(matches!(sent, Sent::Taken(published) if !published.timed_out));
+}
+
 #[test]
 fn a_producer_and_a_consumer_in_other_processes() {
     let built = folder();
     let [program, ..] = &variants("../examples/splitter.c")[..] else { panic!("there is one") };
-    let program = program.build(built.path());
-    let params =
-        Params { protocol: Protocol::Shm, ..Params::new(parse_dtype("<i2").expect("a type"), &[-1, 3]) };
-    let output = Output::open(params, &OutputConfig::default()).expect("shared memory");
-    let output = SharedOutput::new(output);
-    let running = Running::start(&program, [output.params().to_json()], 0);
+    let (output, running) = start(&program.build(built.path()));
     // Its second stream is looked at from here.
-    running.stdout.recv_timeout(PATIENCE).expect("the params of the first");
     let line = running.stdout.recv_timeout(PATIENCE).expect("the params of the second");
     let params = Params::from_json(line.strip_prefix("signal: ").expect("its name")).expect("params");
     assert_eq!((&params.shape[..], params.protocol), (&[-1, 2][..], Protocol::Shm));
-    let mut input =
-        aqueduct::signal::input::Input::connect(params, &InputConfig::default()).expect("it is there");
-    let guard = Wait::For(PATIENCE);
-    let layout = Layout::c_order(2, &[10, 3]).expect("a layout");
-    for chunk in 0..20i16 {
-        let values = (0..10).flat_map(|frame| (0..3).map(move |channel| chunk * 10 + frame + 1000 * channel));
-        let data: Vec<u8> = values.flat_map(i16::to_le_bytes).collect();
-        let sent = output.lock().send_shared(data.into(), layout.clone(), None, guard).expect("sent");
-        assert!(matches!(sent, Sent::Taken(published) if !published.timed_out));
-        let received = input.receive(guard).expect("it comes").chunk;
+    let mut input = Input::connect(params, &InputConfig::default()).expect("it is there");
+    for chunk in 0..20 {
+        send(&output, chunk);
+        let received = input.receive(GUARD).expect("it comes").chunk;
         assert_eq!((received.index, received.layout.shape()), ((chunk as u64 + 1) * 10, &[10, 2][..]));
-        assert_eq!(
-            received.data[..4],
-            [1000 + chunk * 10, 2000 + chunk * 10].map(i16::to_le_bytes).concat()[..]
-        );
+        let expected = [1000 + chunk * 10, 2000 + chunk * 10].map(i16::to_le_bytes).concat();
+        assert_eq!(received.data[..4], expected[..]);
     }
     drop(output);
     let (status, lines, errors) = running.end();
     assert_eq!(status.code(), Some(0), "{lines:?} {errors:?}");
     assert_eq!(lines[0], "200 frames in 20 chunks, 0 missing");
+}
+
+/// Takes what a process sent before it was killed, and ends.
+#[test]
+fn a_producer_that_is_killed() {
+    let built = folder();
+    let [program, ..] = &variants("../examples/splitter.c")[..] else { panic!("there is one") };
+    let program = program.build(built.path());
+    let (output, mut first) = start(&program);
+    let line = first.stdout.recv_timeout(PATIENCE).expect("the params of the second");
+    let params = line.strip_prefix("signal: ").expect("its name");
+    let second = Running::start(&program, [params], 0);
+    for _ in 0..2 {
+        second.stdout.recv_timeout(PATIENCE).expect("its params");
+    }
+    let params = Params::from_json(params).expect("params");
+    let mut input = Input::connect(params, &InputConfig::default()).expect("it is there");
+    for chunk in 0..20 {
+        send(&output, chunk);
+        assert_eq!(input.receive(GUARD).expect("it comes").chunk.index, (chunk as u64 + 1) * 10);
+    }
+    first.child.kill().expect("it can be killed");
+    let (status, lines, errors) = second.end();
+    assert_eq!(status.code(), Some(0), "{lines:?} {errors:?}");
+    assert_eq!(lines[0], "200 frames in 20 chunks, 0 missing");
+    first.child.wait().expect("it has ended");
 }
 
 #[test]
