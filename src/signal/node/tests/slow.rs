@@ -113,3 +113,27 @@ fn others_that_send_or_receive_do_not_keep_a_stop_waiting() {
     drop(held);
     node.start().unwrap();
 }
+
+#[test]
+fn what_another_sender_left_waiting_goes_first() {
+    let (first, second) = (inproc(1, Overflow::Block, 100), inproc(1, Overflow::Block, 1));
+    let last = input(&second);
+    let node = converter(input(&first), second.clone()).unwrap();
+    let frame = |index: u64| value(index, 0).to_le_bytes().to_vec();
+    for index in 0..2 {
+        let layout = Layout::c_order(2, &[1, 1]).unwrap();
+        second.lock().send_shared(frame(index).into(), layout, None, Wait::No).unwrap();
+    }
+    assert_eq!(second.stats().waiting_frames, 1);
+    send(&first, 2..3);
+    node.start().unwrap();
+    while node.index() < 3 {
+        std::thread::yield_now();
+    }
+    node.stop().unwrap();
+    assert_eq!(second.stats().index, 2);
+    node.start().unwrap();
+    for index in 0..3 {
+        assert_eq!(next(&last, &[0]), (index..index + 1, 0..0));
+    }
+}
