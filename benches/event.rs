@@ -1,6 +1,6 @@
 //! Event buffers: one thread puts packets while another flushes them to files in memory, against what the memory bus and the kernel allow.
 //!
-//! `cargo bench --bench event` prints a table, with `-- --json` a JSON list. Each number is the median of runs that alternate between us
+//! `cargo bench --bench event` prints a table, with `-- --json` a JSON list, with `-- WORD` only the lines that have it in their name. Each number is the median of runs that alternate between us
 //! and the peer. Files are made in `/dev/shm`, or where `AQ_BENCH_FOLDER` says, and deleted.
 
 mod support;
@@ -24,15 +24,20 @@ const FLUSH_SIZE: u64 = 32_768;
 fn main() {
     let mut lines = Vec::new();
     for size in [64, 1024] {
-        let mut add = |name, both, unit| lines.push(Line::rate(format!("event/{name}/{size}"), both, unit));
-        add("record/raw", compare(|| record(size, false, true), || plain_copy_and_write(size)), "packets/s");
+        let mut add = |name: &str, ours: &dyn Fn() -> f64, peer: &dyn Fn() -> f64, unit| {
+            let name = format!("event/{name}/{size}");
+            if support::is_wanted(&name) {
+                lines.push(Line::rate(name, compare(ours, peer), unit));
+            }
+        };
+        let copy_and_write = || plain_copy_and_write(size);
+        add("record/raw", &|| record(size, false, true), &copy_and_write, "packets/s");
         // Without noting when each packet came, which takes longer than all the rest of a put.
-        let untimed = compare(|| record(size, false, false), || plain_copy_and_write(size));
-        add("record/untimed", untimed, "packets/s");
-        add("record/many", compare(|| record_many(size), || plain_copy_and_write(size)), "packets/s");
-        add("record/framed", compare(|| record(size, true, true), || record(size, false, true)), "packets/s");
-        add("flush/raw", compare(|| flush(size, false), plain_write), "GB/s");
-        add("flush/framed", compare(|| flush(size, true), || flush(size, false)), "GB/s");
+        add("record/untimed", &|| record(size, false, false), &copy_and_write, "packets/s");
+        add("record/many", &|| record_many(size), &copy_and_write, "packets/s");
+        add("record/framed", &|| record(size, true, true), &|| record(size, false, true), "packets/s");
+        add("flush/raw", &|| flush(size, false), &plain_write, "GB/s");
+        add("flush/framed", &|| flush(size, true), &|| flush(size, false), "GB/s");
     }
     support::print(&lines);
 }
@@ -82,7 +87,7 @@ fn record(size: usize, framed: bool, timestamps: bool) -> f64 {
     buffer.start().unwrap();
     let start = Instant::now();
     for _ in 0..count {
-        buffer.put(black_box(&packet), Wait::Forever).unwrap();
+        buffer.put(&black_box(&packet)[..], Wait::Forever).unwrap();
     }
     let flushed = buffer.stop_flusher().unwrap();
     assert!(flushed.is_some() && buffer.stats().flushed.packets == count as u64);
@@ -115,7 +120,7 @@ fn plain_copy_and_write(size: usize) -> f64 {
     let mut memory = Vec::with_capacity(1 << 20);
     let start = Instant::now();
     for _ in 0..count {
-        memory.extend_from_slice(black_box(&packet));
+        memory.extend_from_slice(&black_box(&packet)[..]);
         if memory.len() + size > memory.capacity() {
             file.write_all(&memory).unwrap();
             memory.clear();

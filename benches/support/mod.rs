@@ -28,6 +28,12 @@ impl Line {
     }
 }
 
+/// Whether the line of this name was asked for: all are, or those that have one of the arguments in their name.
+pub fn is_wanted(name: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
+    words.peek().is_none() || words.any(|word| name.contains(&word))
+}
+
 /// Medians of alternating runs.
 pub fn compare(ours: impl Fn() -> f64, peer: impl Fn() -> f64) -> (f64, f64) {
     ours();

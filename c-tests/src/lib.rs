@@ -166,7 +166,7 @@ impl Program {
             Link::Shared => {
                 let mut rpath = OsString::from("-Wl,-rpath,");
                 rpath.push(&library.folder);
-                command.arg("-L").arg(&library.folder).arg("-laqueduct").arg(rpath);
+                command.arg("-L").arg(&library.folder).args(["-laqueduct", "-lm"]).arg(rpath);
             }
             Link::Static => {
                 command.arg(&library.archive).args(native_static_libs());
@@ -177,6 +177,28 @@ impl Program {
         }
         check(&mut command);
         output
+    }
+}
+
+/// The python of an environment with the peers of live tests; `None`, after a message, only where pip is not available.
+pub fn peer() -> Option<PathBuf> {
+    let exe = env::current_exe().expect("the test's own path is known");
+    // target/PROFILE/deps/live-...
+    let target = exe.ancestors().nth(3).expect("cargo's layout");
+    let output = Command::new(here().join("../tools/peer-venv.sh"))
+        .env("CARGO_TARGET_DIR", target)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("tools/peer-venv.sh runs");
+    match output.status.code() {
+        Some(0) => Some(PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())),
+        Some(3) => {
+            // Directly, because the test harness hides what a passing test prints.
+            let message = "SKIPPED live test: pip or its registry is not available\n";
+            let _ = io::Write::write_all(&mut io::stderr(), message.as_bytes());
+            None
+        }
+        _ => panic!("tools/peer-venv.sh: {}", output.status),
     }
 }
 

@@ -45,6 +45,40 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Packets that lie one behind the other in memory, and among which none was lost: at least one.
+pub struct Run<'a> {
+    pub(super) piece: &'a Piece,
+    pub(super) range: Range<usize>,
+    entries: &'a [Entry],
+}
+
+impl<'a> Run<'a> {
+    /// How many packets.
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Their bytes.
+    pub fn size(&self) -> usize {
+        self.range.len()
+    }
+
+    /// The number behind the last.
+    pub fn end(&self) -> u64 {
+        self.entries.last().map_or(0, |entry| entry.number + 1)
+    }
+
+    /// Each of them.
+    pub fn packets(&self) -> impl Iterator<Item = Packet<'a>> {
+        let piece = self.piece;
+        let packet = move |entry: &'a Entry| {
+            let range = entry.start as usize..entry.start as usize + entry.size as usize;
+            Packet { number: entry.number, time: entry.time, piece, range }
+        };
+        self.entries.iter().map(packet)
+    }
+}
+
 /// What comes next in a batch.
 pub enum Item<'a> {
     /// A packet.
@@ -78,7 +112,8 @@ impl Batch {
             None => &[],
         };
         let lost = &self.lost[self.lost.partition_point(|lost| lost.first < from)..];
-        Items { pieces: &self.pieces[behind.min(self.pieces.len())..], entries: entries.iter(), lost }
+        let pieces = &self.pieces[behind.min(self.pieces.len())..];
+        Items { pieces, entries: entries.iter(), lost, dense: pieces.first().is_some_and(Piece::is_dense) }
     }
 }
 
@@ -88,6 +123,8 @@ pub struct Items<'a> {
     pieces: &'a [Piece],
     entries: std::slice::Iter<'a, Entry>,
     lost: &'a [Lost],
+    /// Nothing lies between the packets of the first piece.
+    dense: bool,
 }
 
 impl<'a> Iterator for Items<'a> {
@@ -100,8 +137,7 @@ impl<'a> Iterator for Items<'a> {
                 if self.pieces.len() <= 1 {
                     return self.next_lost();
                 }
-                self.pieces = &self.pieces[1..];
-                self.entries = self.pieces[0].entries().iter();
+                self.next_piece();
                 continue;
             };
             if self.lost.first().is_some_and(|lost| lost.first < entry.number) {
@@ -117,6 +153,39 @@ impl<'a> Iterator for Items<'a> {
 }
 
 impl<'a> Items<'a> {
+    /// Many packets at once, if those that come next lie one behind the other: as many as take no more than `most` bytes when there are `more` bytes to
+    /// each.
+    pub fn next_run(&mut self, most: u64, more: usize) -> Option<Run<'a>> {
+        if self.entries.as_slice().is_empty() && self.pieces.len() > 1 {
+            self.next_piece();
+        }
+        if !self.dense {
+            return None;
+        }
+        let mut entries = self.entries.as_slice();
+        if let Some(lost) = self.lost.first() {
+            entries = &entries[..entries.partition_point(|entry| entry.number < lost.first)];
+        }
+        let start = entries.first()?.start as usize;
+        let end = |entry: &Entry| entry.start as usize + entry.size as usize;
+        let fits = |count: usize| (end(&entries[count - 1]) - start + count * more) as u64 <= most;
+        let (mut count, mut too_many) = (0, entries.len() + 1);
+        while count + 1 < too_many {
+            let middle = count.midpoint(too_many);
+            if fits(middle) { count = middle } else { too_many = middle }
+        }
+        let entries = &entries[..count];
+        let range = start..end(entries.last()?);
+        self.entries = self.entries.as_slice()[count..].iter();
+        Some(Run { piece: self.pieces.first()?, range, entries })
+    }
+
+    fn next_piece(&mut self) {
+        self.pieces = &self.pieces[1..];
+        self.entries = self.pieces[0].entries().iter();
+        self.dense = self.pieces[0].is_dense();
+    }
+
     fn next_lost(&mut self) -> Option<Item<'a>> {
         let (lost, rest) = self.lost.split_first()?;
         self.lost = rest;

@@ -180,7 +180,11 @@ impl EventBuffer {
         self.config.check_size(size)?;
         let time = self.time();
         let mut state = self.state.lock();
-        let result = self.put_locked(&mut state, parts, size, time, wait);
+        if self.put_quickly(&mut state, parts, size, time) {
+            self.added(&mut state);
+            return Ok(());
+        }
+        let result = self.put_slowly(&mut state, parts, size, time, wait);
         self.added(&mut state);
         result
     }
@@ -198,9 +202,11 @@ impl EventBuffer {
         let (mut count, mut turn) = (0, 0);
         let mut result = Ok(());
         for packet in data.chunks_exact(size) {
-            result = self.put_locked(&mut state, &[packet], size, time, wait);
-            if result.is_err() {
-                break;
+            if !self.put_quickly(&mut state, &[packet], size, time) {
+                result = self.put_slowly(&mut state, &[packet], size, time, wait);
+                if result.is_err() {
+                    break;
+                }
             }
             count += 1;
             turn += size;
@@ -216,8 +222,18 @@ impl EventBuffer {
         }
     }
 
+    /// Puts a packet if there is space for it, and memory. It answers no more than that, as this is the hot path: a whole result costs 4 ns.
     #[inline]
-    fn put_locked(
+    fn put_quickly(&self, state: &mut State, parts: &[&[u8]], size: usize, time: u64) -> bool {
+        let done = !state.stopped && self.has_space(state, size) && state.store.put(parts, size, time);
+        if done {
+            state.stats.put.add(size);
+        }
+        done
+    }
+
+    #[cold]
+    fn put_slowly(
         &self,
         state: &mut MutexGuard<'_, State>,
         parts: &[&[u8]],
@@ -225,16 +241,12 @@ impl EventBuffer {
         time: u64,
         wait: Wait,
     ) -> Result<(), PutError> {
-        if !self.admit(state, size, time, wait)? {
-            return Ok(());
-        }
-        while !state.store.put(parts, size, time) {
-            self.add_memory(state, size)?;
-            if !self.admit(state, size, time, wait)? {
-                return Ok(());
+        while self.admit(state, size, time, wait)? {
+            if self.put_quickly(state, parts, size, time) {
+                break;
             }
+            self.add_memory(state, size)?;
         }
-        state.stats.put.add(size);
         Ok(())
     }
 

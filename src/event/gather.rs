@@ -3,11 +3,10 @@
 use std::io::IoSlice;
 use std::ops::Range;
 
-use super::batch::Packet;
+use super::batch::{Packet, Run};
 use super::segment::Piece;
 
 /// Stretches of memory, in order.
-#[derive(Default)]
 pub struct Gather<'a> {
     stretches: Vec<Stretch<'a>>,
     /// What was made for the file.
@@ -22,17 +21,38 @@ enum Stretch<'a> {
 }
 
 impl<'a> Gather<'a> {
+    /// Nothing yet; `memory`, as of [`into_memory`](Self::into_memory), is for what is made.
+    pub fn new(memory: Vec<u8>) -> Self {
+        Self { stretches: Vec::new(), made: memory, bytes: 0 }
+    }
+
+    /// The memory of what was made, for the next one.
+    pub fn into_memory(mut self) -> Vec<u8> {
+        self.made.clear();
+        self.made
+    }
+
     /// Adds a packet, which stays where it is.
     #[inline]
     pub fn push(&mut self, packet: &Packet<'a>) {
-        self.bytes += packet.range.len() as u64;
-        if let Some(Stretch::Packets(piece, range)) = self.stretches.last_mut()
-            && std::ptr::eq(*piece, packet.piece)
-            && range.end == packet.range.start
+        self.push_range(packet.piece, &packet.range);
+    }
+
+    /// Adds packets, which stay where they are.
+    pub fn push_run(&mut self, run: &Run<'a>) {
+        self.push_range(run.piece, &run.range);
+    }
+
+    #[inline]
+    fn push_range(&mut self, piece: &'a Piece, range: &Range<usize>) {
+        self.bytes += range.len() as u64;
+        if let Some(Stretch::Packets(last_piece, last)) = self.stretches.last_mut()
+            && std::ptr::eq(*last_piece, piece)
+            && last.end == range.start
         {
-            range.end = packet.range.end;
+            last.end = range.end;
         } else {
-            self.stretches.push(Stretch::Packets(packet.piece, packet.range.clone()));
+            self.stretches.push(Stretch::Packets(piece, range.clone()));
         }
     }
 

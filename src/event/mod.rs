@@ -18,6 +18,7 @@
 mod batch;
 mod buffer;
 mod config;
+mod crc;
 mod flush;
 mod flusher;
 pub mod frame;

@@ -191,6 +191,14 @@ impl Piece {
         unsafe { std::slice::from_raw_parts(self.segment.data.as_ptr().add(range.start), range.len()) }
     }
 
+    /// Whether nothing lies between its packets' bytes.
+    pub(super) fn is_dense(&self) -> bool {
+        let (Some(first), Some(last)) = (self.entries().first(), self.entries().last()) else { return false };
+        let (Some(first), Some(last)) = (first.range(), last.range()) else { return false };
+        let all = Amount { packets: self.entries().len() as u64, bytes: (last.end - first.start) as u64 };
+        self.amount == all
+    }
+
     /// How many entries have numbers below `number`.
     pub(super) fn below(&self, number: u64) -> usize {
         self.entries().partition_point(|entry| entry.number < number)

@@ -237,13 +237,12 @@ impl Store {
                 amount.add(size);
             }
         }
-        let end = slot.entry.start as usize + reserved;
         if let Some(back) = self.waiting.back()
             && Arc::ptr_eq(&back.segment, &slot.segment)
-            && self.used == end
+            && back.end == slot.index + 1
         {
-            // The last one: what it did not need is the next one's.
-            self.used = end - (reserved - size.unwrap_or(0));
+            // The last one: what it did not need is the next one's. So entries are in the order of their places, too.
+            self.used = slot.entry.start as usize + size.unwrap_or(0);
         }
         self.skip_cancelled();
     }

@@ -34,8 +34,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::guard::Outcome;
-use super::guard::guard;
+use super::guard::{Outcome, guard};
 use super::sized::{self, SizedStruct};
 use super::status::aq_status;
 use crate::error::{Error, Result};
@@ -161,9 +160,10 @@ pub unsafe extern "C" fn aq_stream_info_init(info: *mut aq_stream_info, struct_s
     guard(|| unsafe { sized::init(info, struct_size, "info") })
 }
 
-/// What [`aq_stream_info`] points to, of the params that an end has or had: kept as long as its handle.
+/// What [`aq_stream_info`] points to, of the params that an end has or had: kept as long as its handle. Only what the texts themselves refer to is
+/// given out, which stays where it is when the list grows.
 #[derive(Default)]
-pub struct Described(Mutex<Vec<Box<Texts>>>);
+pub struct Described(Mutex<Vec<Texts>>);
 
 struct Texts {
     params: Arc<Params>,
@@ -187,7 +187,7 @@ impl Described {
             if versions.len() >= MOST_VERSIONS {
                 return Err(Error::state(format!("info: params have changed {MOST_VERSIONS} times already")));
             }
-            versions.push(Box::new(Texts::new(params)));
+            versions.push(Texts::new(params));
         }
         let Some(texts) = versions.last() else { return Ok(Outcome::Done) };
         // SAFETY: the caller's promise.

@@ -68,11 +68,10 @@ impl Layout {
             ..0 => stride.unsigned_abs().checked_mul(count.saturating_sub(1)),
             _ => Some(0),
         };
-        let steps = shape.iter().zip(strides).map(back);
+        let mut steps = shape.iter().zip(strides).map(back);
         let offset = match shape.contains(&0) {
             true => Some(0),
-            false => steps
-                .fold(Some(0usize), |sum, step| sum.zip(step).and_then(|(sum, step)| sum.checked_add(step))),
+            false => steps.try_fold(0usize, |sum, step| sum.checked_add(step?)),
         };
         // Without an offset no memory holds it, which `new` says.
         Self::new(item, offset.unwrap_or(usize::MAX), shape, strides)

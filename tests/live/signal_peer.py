@@ -8,7 +8,7 @@ Reads commands from stdin, one JSON object a line, and answers with JSON lines:
     {"do": "subscribe", "params": {...}, "chunks": N}
         -> {"ready": true}, and when as many have come -> {"chunks": [CHUNK, ...]}
 
-A CHUNK has index, shape, and sha256, that of the elements in C order. All streams end with the command, but for "keep": true.
+With "fnv1a": true the answer has that hash, too, of the elements of all chunks in C order. A CHUNK has index, shape, and sha256, that of the elements in C order. All streams end with the command, but for "keep": true.
 """
 import hashlib, json, mmap, os, random, signal, string, struct, sys, tempfile
 
@@ -37,6 +37,21 @@ def dtype_of(params):
 
 def described(index, array):
     return {"index": index, "shape": list(array.shape), "sha256": hashlib.sha256(array.tobytes()).hexdigest()}
+
+
+class Hash:
+    """FNV-1a, if it is asked for."""
+
+    def __init__(self, command):
+        self.value = 0xCBF29CE484222325 if command.get("fnv1a") else None
+
+    def add(self, array):
+        if self.value is not None:
+            for byte in array.tobytes():
+                self.value = (self.value ^ byte) * 0x100000001B3 & (1 << 64) - 1
+
+    def said(self):
+        return {} if self.value is None else {"fnv1a": f"{self.value:016x}"}
 
 
 def url(params):
@@ -142,11 +157,12 @@ def publish(command):
     ring = Ring(params, True) if params["transfermode"] == "sharedmem" else None
     say(params=params)
     assert socket.recv() == b"\x01"
-    dtype, index, chunks = dtype_of(params), command.get("index", 0), []
+    dtype, index, chunks, total = dtype_of(params), command.get("index", 0), [], Hash(command)
     for _ in range(command["chunks"]):
         array = random_array(rng, dtype, params["shape"][1:])
         index += len(array) + rng.choice([0, 0, 0, 7])
         chunks.append(described(index, array))
+        total.add(array)
         if ring:
             ring.write(index, array)
             socket.send(struct.pack("!QQ", index, len(array)))
@@ -158,7 +174,7 @@ def publish(command):
             item = array.itemsize if array.itemsize < 256 else 1
             data = blosc.compress(data, item, cname=params["compression"].removeprefix("blosc-"))
         socket.send_multipart([header, data])
-    say(chunks=chunks)
+    say(chunks=chunks, **total.said())
     kept.append((socket, ring))
 
 
@@ -171,7 +187,7 @@ def subscribe(command):
     ring = Ring(params, False) if params["transfermode"] == "sharedmem" else None
     socket.connect(url(params))
     say(ready=True)
-    dtype, chunks = dtype_of(params), []
+    dtype, chunks, total = dtype_of(params), [], Hash(command)
     while len(chunks) < command["chunks"]:
         parts = socket.recv_multipart()
         if ring:
@@ -192,7 +208,8 @@ def subscribe(command):
             assert len(data) == np.prod(shape) * dtype.itemsize
             array = np.ndarray(shape, dtype, data, offset, strides)
         chunks.append(described(index, array))
-    say(chunks=chunks)
+        total.add(array)
+    say(chunks=chunks, **total.said())
     socket.close()
 
 

@@ -22,7 +22,7 @@ fn start(program: &Path) -> Running {
 }
 
 /// The immediate value of an item; identifiers have 16 bits (the first says "immediate"), values 48.
-fn immediate(packet: &[u8], id: u64) -> Option<u64> {
+pub fn immediate(packet: &[u8], id: u64) -> Option<u64> {
     let count = u16::from_be_bytes([packet[6], packet[7]]).into();
     let pointers = packet[8..].chunks_exact(8).take(count);
     let mut pointers = pointers.map(|bytes| u64::from_be_bytes(bytes.try_into().expect("8 bytes")));

@@ -75,6 +75,26 @@ impl Running {
         Self { child, ports: found, stdout, stderr }
     }
 
+    /// Waits for a line on stdout.
+    pub fn line(&self) -> String {
+        self.stdout.recv_timeout(PATIENCE).expect("it says something")
+    }
+
+    /// Waits for a complaint that begins so; gives it.
+    pub fn complaint(&self, beginning: &str) -> String {
+        loop {
+            let line = self.stderr.recv_timeout(PATIENCE).expect("it says that");
+            if line.starts_with(beginning) {
+                return line;
+            }
+        }
+    }
+
+    /// Ends it without a chance to clean up.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+    }
+
     /// Sends datagrams to one of its ports, in bursts that the smallest socket buffer holds, with pauses in which they are fetched.
     pub fn send(&self, port: usize, packets: &[Vec<u8>]) {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
@@ -100,6 +120,14 @@ impl Running {
             }
         };
         (status, self.stdout.iter().collect(), self.stderr.iter().collect())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Also when the test fails before its end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -13,6 +13,12 @@ use crate::event::layout::PacketLayout;
 /// Bytes that are made before they are written: they should stay in the processor's cache.
 const MOST_MADE: usize = 256 << 10;
 
+/// Bytes of packets that are given to a format at once.
+const MOST_AT_ONCE: u64 = 32 << 10;
+
+/// Memory for these bytes that is kept.
+const MOST_KEPT: usize = 2 * MOST_MADE;
+
 /// The packets' bytes, as they are.
 pub fn binary(config: FileConfig) -> Result<Box<dyn Sink>> {
     FileSink::create(config, Binary)
@@ -32,18 +38,20 @@ pub fn text(config: FileConfig, formatter: impl Formatter + 'static) -> Result<B
 struct FileSink<F> {
     files: Files,
     format: F,
+    /// For what is made for the file; kept, as new memory costs the kernel about as much as the file's.
+    memory: Vec<u8>,
 }
 
 impl<F: Format + 'static> FileSink<F> {
     /// With its first file, so that what is wrong with it is known at once.
     fn create(config: FileConfig, format: F) -> Result<Box<dyn Sink>> {
-        let mut sink = Self { files: Files::new(config)?, format };
+        let mut sink = Self { files: Files::new(config)?, format, memory: Vec::new() };
         sink.open(&Progress::default())?;
         Ok(Box::new(sink))
     }
 
     fn open(&mut self, start: &Progress) -> Result<()> {
-        let Self { files, format } = self;
+        let Self { files, format, .. } = self;
         files.open(*start, |files| format.header(files.number(), files.user_header()))
     }
 
@@ -73,6 +81,51 @@ impl<F: Format + 'static> FileSink<F> {
         *progress = *ahead;
         Ok(())
     }
+
+    /// Writes what comes behind `progress`.
+    fn write_items<'a>(
+        &mut self,
+        batch: &'a Batch,
+        gather: &mut Gather<'a>,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let mut ahead = *progress;
+        let mut items = batch.items(progress.next);
+        loop {
+            let most = self.files.room().saturating_sub(gather.bytes()).min(MOST_AT_ONCE);
+            if let Some(more) = F::MORE
+                && gather.made() < MOST_MADE
+                && let Some(run) = items.next_run(most, more)
+            {
+                self.format.run(&run, gather);
+                ahead.pass_run(&run);
+                continue;
+            }
+            let Some(item) = items.next() else { break };
+            if self.files.is_full(gather.bytes()) {
+                self.write_out(gather, &mut ahead, progress)?;
+                self.rotate(progress)?;
+            } else if gather.made() >= MOST_MADE {
+                self.write_out(gather, &mut ahead, progress)?;
+            }
+            match item {
+                Item::Lost(lost) => {
+                    self.format.lost(lost, gather);
+                    ahead.lose(lost);
+                }
+                Item::Packet(packet) => match self.format.packet(&packet, gather) {
+                    Ok(true) => ahead.pass(&packet),
+                    Ok(false) => ahead.skip(&packet),
+                    Err(error) => {
+                        // What came before it is not to be formatted again.
+                        self.write_out(gather, &mut ahead, progress)?;
+                        return Err(error);
+                    }
+                },
+            }
+        }
+        self.write_out(gather, &mut ahead, progress)
+    }
 }
 
 impl<F: Format + 'static> Sink for FileSink<F> {
@@ -82,32 +135,11 @@ impl<F: Format + 'static> Sink for FileSink<F> {
         } else if self.files.is_old() {
             self.rotate(progress)?;
         }
-        let mut gather = Gather::default();
-        let mut ahead = *progress;
-        for item in batch.items(progress.next) {
-            if self.files.is_full(gather.bytes()) {
-                self.write_out(&mut gather, &mut ahead, progress)?;
-                self.rotate(progress)?;
-            } else if gather.made() >= MOST_MADE {
-                self.write_out(&mut gather, &mut ahead, progress)?;
-            }
-            match item {
-                Item::Lost(lost) => {
-                    self.format.lost(lost, &mut gather);
-                    ahead.lose(lost);
-                }
-                Item::Packet(packet) => match self.format.packet(&packet, &mut gather) {
-                    Ok(true) => ahead.pass(&packet),
-                    Ok(false) => ahead.skip(&packet),
-                    Err(error) => {
-                        // What came before it is not to be formatted again.
-                        self.write_out(&mut gather, &mut ahead, progress)?;
-                        return Err(error);
-                    }
-                },
-            }
-        }
-        self.write_out(&mut gather, &mut ahead, progress)
+        let mut gather = Gather::new(std::mem::take(&mut self.memory));
+        let result = self.write_items(batch, &mut gather, progress);
+        self.memory = gather.into_memory();
+        self.memory.shrink_to(MOST_KEPT);
+        result
     }
 
     fn finish_flush(&mut self) -> Result<()> {

@@ -143,12 +143,15 @@ impl Files {
 
     /// Whether the next record, behind `pending` bytes that are to be written, belongs into a new file.
     pub(super) fn is_full(&self, pending: u64) -> bool {
-        match &self.current {
-            Some(current) => {
-                let limit = self.config.rotate_bytes;
-                limit > 0 && current.size + pending >= limit.max(current.header + 1)
-            }
-            None => true,
+        pending >= self.room()
+    }
+
+    /// Behind how many more bytes the next record belongs into a new file.
+    pub(super) fn room(&self) -> u64 {
+        match (&self.current, self.config.rotate_bytes) {
+            (Some(_), 0) => u64::MAX,
+            (Some(current), limit) => limit.max(current.header + 1).saturating_sub(current.size),
+            (None, _) => 0,
         }
     }
 

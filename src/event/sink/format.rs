@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Progress;
 use crate::error::Result;
-use crate::event::batch::{Lost, Packet};
+use crate::event::batch::{Lost, Packet, Run};
 use crate::event::frame::{self, EndMark, FileHeader, LossMark};
 use crate::event::gather::Gather;
 use crate::event::layout::PacketLayout;
@@ -17,6 +17,9 @@ const COPIED: usize = 1024;
 
 /// A format of files.
 pub(super) trait Format: Send {
+    /// How many bytes more than its own each packet takes in the file, if it can add many at once.
+    const MORE: Option<usize> = None;
+
     /// What the file of that number begins with.
     fn header(&self, number: u64, user: &[u8]) -> Result<Vec<u8>> {
         let _ = number;
@@ -25,6 +28,9 @@ pub(super) trait Format: Send {
 
     /// Adds a packet. False if it is left out.
     fn packet<'a>(&mut self, packet: &Packet<'a>, gather: &mut Gather<'a>) -> Result<bool>;
+
+    /// Adds many packets; only where `MORE` says so.
+    fn run<'a>(&mut self, _: &Run<'a>, _: &mut Gather<'a>) {}
 
     /// Adds a loss, where the format can say it.
     fn lost(&mut self, _: &Lost, _: &mut Gather<'_>) {}
@@ -39,10 +45,16 @@ pub(super) trait Format: Send {
 pub(super) struct Binary;
 
 impl Format for Binary {
+    const MORE: Option<usize> = Some(0);
+
     #[inline]
     fn packet<'a>(&mut self, packet: &Packet<'a>, gather: &mut Gather<'a>) -> Result<bool> {
         gather.push(packet);
         Ok(true)
+    }
+
+    fn run<'a>(&mut self, run: &Run<'a>, gather: &mut Gather<'a>) {
+        gather.push_run(run);
     }
 }
 
@@ -52,14 +64,9 @@ pub(super) struct Framed {
     pub(super) layout: String,
 }
 
-impl Format for Framed {
-    fn header(&self, number: u64, user: &[u8]) -> Result<Vec<u8>> {
-        FileHeader { number, created: clock::now(), layout: self.layout.clone(), user: user.to_vec() }
-            .encode()
-    }
-
+impl Framed {
     #[inline]
-    fn packet<'a>(&mut self, packet: &Packet<'a>, gather: &mut Gather<'a>) -> Result<bool> {
+    fn add<'a>(&self, packet: &Packet<'a>, gather: &mut Gather<'a>) {
         let data = packet.data();
         if data.len() <= COPIED {
             gather.push_made(|made| frame::append_packet(made, packet.time, data));
@@ -67,7 +74,32 @@ impl Format for Framed {
             gather.push_copy(&frame::packet_header(packet.time, data));
             gather.push(packet);
         }
+    }
+}
+
+impl Format for Framed {
+    const MORE: Option<usize> = Some(frame::RECORD_HEADER);
+
+    fn header(&self, number: u64, user: &[u8]) -> Result<Vec<u8>> {
+        FileHeader { number, created: clock::now(), layout: self.layout.clone(), user: user.to_vec() }
+            .encode()
+    }
+
+    #[inline]
+    fn packet<'a>(&mut self, packet: &Packet<'a>, gather: &mut Gather<'a>) -> Result<bool> {
+        self.add(packet, gather);
         Ok(true)
+    }
+
+    fn run<'a>(&mut self, run: &Run<'a>, gather: &mut Gather<'a>) {
+        if run.size() > run.count() * COPIED {
+            run.packets().for_each(|packet| self.add(&packet, gather));
+            return;
+        }
+        gather.push_made(|made| {
+            made.reserve(run.size() + run.count() * frame::RECORD_HEADER);
+            run.packets().for_each(|packet| frame::append_packet(made, packet.time, packet.data()));
+        });
     }
 
     fn lost(&mut self, lost: &Lost, gather: &mut Gather<'_>) {

@@ -14,7 +14,7 @@ mod files;
 mod format;
 mod name;
 
-use super::batch::{Batch, Lost, Packet};
+use super::batch::{Batch, Lost, Packet, Run};
 use super::segment::Amount;
 use crate::error::Result;
 
@@ -43,6 +43,12 @@ impl Progress {
     pub fn pass(&mut self, packet: &Packet<'_>) {
         self.next = packet.number + 1;
         self.packets += 1;
+    }
+
+    /// Over packets that it has.
+    pub fn pass_run(&mut self, run: &Run<'_>) {
+        self.next = run.end();
+        self.packets += run.count() as u64;
     }
 
     /// Over a packet that it leaves out.

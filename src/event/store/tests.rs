@@ -210,7 +210,7 @@ fn packets_are_gathered_from_where_they_lie() {
     put(&mut store, b"f");
     let end = store.take_off();
     let batch = store.batch(0, end, 9);
-    let mut gather = crate::event::gather::Gather::default();
+    let mut gather = crate::event::gather::Gather::new(Vec::new());
     let mut expected: Vec<u8> = Vec::new();
     for (index, item) in batch.items(0).enumerate() {
         let crate::event::batch::Item::Packet(packet) = item else { panic!("nothing was lost") };
@@ -231,6 +231,72 @@ fn packets_are_gathered_from_where_they_lie() {
     assert!(slices.len() <= 8, "{}", slices.len());
 }
 
+/// Number and bytes of each packet, and `None` for a loss.
+fn one_by_one(batch: &Batch, from: u64) -> Vec<Option<(u64, Vec<u8>)>> {
+    let items = batch.items(from).map(|item| match item {
+        crate::event::batch::Item::Packet(packet) => Some((packet.number, packet.data().to_vec())),
+        crate::event::batch::Item::Lost(_) => None,
+    });
+    items.collect()
+}
+
+#[test]
+fn runs_have_what_comes_one_by_one() {
+    let rounds: u64 = if cfg!(miri) { 3 } else { 300 };
+    let mut in_runs = 0;
+    for seed in 0..rounds {
+        let mut state = seed;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let mut store = store();
+        let kinds = if seed % 2 == 0 { 20 } else { 400 };
+        let mut open: Vec<Slot> = Vec::new();
+        for _ in 0..1 + random(400) {
+            match random(kinds) {
+                0 => store.lose_newest(3, 1),
+                1 => open.push(reserve(&mut store, 8 * random(3) as usize)),
+                3 | 4 if !open.is_empty() => {
+                    let slot = open.swap_remove(random(open.len() as u64) as usize);
+                    fill(&slot, b'r');
+                    let size = random(slot.size() as u64 + 1) as usize;
+                    store.close(slot.number(), (random(2) == 0).then_some(size), 1);
+                }
+                2 => put(&mut store, &[b'l'; 400 << 10]),
+                _ => put(&mut store, &vec![random(256) as u8; random(100) as usize]),
+            }
+        }
+        open.iter().for_each(|slot| store.close(slot.number(), None, 1));
+        let end = store.take_off();
+        let batch = store.batch(0, end, usize::MAX);
+        let from = random(end / 2 + 1);
+        let expected = one_by_one(&batch, from);
+        let mut found = Vec::new();
+        let mut items = batch.items(from);
+        loop {
+            let (most, more) = (random(3000), random(20) as usize);
+            if let Some(run) = items.next_run(most, more) {
+                assert!(run.count() > 0 && (run.size() + run.count() * more) as u64 <= most);
+                let packets = run.packets().map(|packet| Some((packet.number, packet.data().to_vec())));
+                found.extend(packets);
+                assert_eq!(found.last().unwrap().as_ref().unwrap().0 + 1, run.end());
+                in_runs += run.count();
+            } else {
+                match items.next() {
+                    Some(crate::event::batch::Item::Packet(packet)) => {
+                        found.push(Some((packet.number, packet.data().to_vec())));
+                    }
+                    Some(crate::event::batch::Item::Lost(_)) => found.push(None),
+                    None => break,
+                }
+            }
+        }
+        assert!(found == expected, "seed {seed}");
+    }
+    assert!(in_runs > rounds as usize * 20, "{in_runs} packets came in runs");
+}
+
 #[test]
 fn stretches_of_different_segments_are_not_one() {
     let mut store = store();
@@ -243,7 +309,7 @@ fn stretches_of_different_segments_are_not_one() {
     store.close(slot.number(), None, 1);
     let end = store.take_off();
     let batch = store.batch(0, end, 9);
-    let mut gather = crate::event::gather::Gather::default();
+    let mut gather = crate::event::gather::Gather::new(Vec::new());
     for item in batch.items(0) {
         let crate::event::batch::Item::Packet(packet) = item else { panic!("nothing was lost") };
         gather.push(&packet);
