@@ -22,6 +22,9 @@ const CHANNELS: usize = 64;
 /// Elements of a measurement.
 const TOTAL: usize = 64 << 20;
 
+/// A name, the type of what comes, and the filters.
+type Case = (&'static str, &'static str, Vec<Box<dyn Filter>>);
+
 fn main() {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -34,7 +37,7 @@ fn main() {
     };
     let every_third: Vec<usize> = (0..CHANNELS).step_by(3).collect();
     let scattered: Vec<usize> = (0..CHANNELS / 2).map(|i| i * 37 % CHANNELS).collect();
-    let cases: Vec<(&str, &str, Vec<Box<dyn Filter>>)> = vec![
+    let cases: Vec<Case> = vec![
         ("cast/i2-f4", "<i2", vec![cast("<f4")]),
         ("cast/>i2-f4", ">i2", vec![cast("<f4")]),
         ("cast/>i4-i4", ">i4", vec![cast("<i4")]),

@@ -131,7 +131,7 @@ static inline aq_output_stream_stats signal_output_stats(const aq_output_stream 
     aq_output_stream_stats stats;
     CHECK_OK(aq_output_stream_stats_init(&stats, sizeof stats));
     CHECK_OK(aq_output_stream_get_stats(output, &stats));
-    CHECK_EQ(stats.frames, stats.published_frames + stats.waiting_frames + stats.failed_frames);
+    CHECK_EQ(stats.filtered_frames, stats.published_frames + stats.waiting_frames + stats.failed_frames);
     return stats;
 }
 

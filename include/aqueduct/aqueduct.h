@@ -4861,8 +4861,8 @@ aq_status aq_output_stream_free(aq_output_stream *output);
  * @param index the index behind the last of them, or AQ_INDEX_NEXT
  * @param timeout_ns how long to wait for slow inputs, with AQ_OVERFLOW_BLOCK; see Waiting
  * @return AQ_OK; AQ_FULL or AQ_TIMEOUT when frames of before still wait, and these were not taken; AQ_E_INVALID when the index would go
- *     back, there are not as many frames as the shape says, or more than the transport can carry at once; AQ_E_NOMEM; AQ_E_IO; what a
- *     filter answered that failed; AQ_E_STATE when a filter of this output calls it. After an error the frames were not taken, unless they
+ *     back, there are not as many frames as the shape says, or more than the transport can carry at once; AQ_E_NOMEM; AQ_E_IO; what a filter
+ *     answered that failed; AQ_E_STATE when a filter of this output calls it. After an error the frames were not taken, unless they
  *     completed a chunk: then this chunk is lost, and counted in failed_frames
  *
  * Threads: one at a time; others wait. Statistics may be read meanwhile.

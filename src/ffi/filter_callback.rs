@@ -183,9 +183,10 @@ impl Changes {
                 )));
             }
             true => None,
-            // SAFETY: the caller's promise.
             false => {
-                Some(unsafe { slice(config.frame_shape, config.frame_ndim, "config: frame_shape") }?.to_vec())
+                // SAFETY: the caller's promise.
+                let shape = unsafe { slice(config.frame_shape, config.frame_ndim, "config: frame_shape") }?;
+                Some(shape.to_vec())
             }
         };
         Ok(Self {
@@ -366,7 +367,12 @@ pub unsafe extern "C" fn aq_filter_output_index(output: *mut aq_filter_output, i
         let number = u64::try_from(index)
             .map_err(|_| Error::invalid(format!("index must be at least 0 (got {index})")))?;
         // SAFETY: NULL or a live handle, while the filter runs, by the caller's contract.
-        unsafe { Writing::with(output, |writer| Ok(writer.index(number))) }?;
+        unsafe {
+            Writing::with(output, |writer| {
+                writer.index(number);
+                Ok(())
+            })
+        }?;
         Ok(Outcome::Done)
     })
 }

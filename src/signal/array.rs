@@ -337,20 +337,30 @@ unsafe fn copy_axes(from: *const u8, to: *mut u8, axes: &[(usize, isize, isize)]
         unsafe { to.copy_from_nonoverlapping(from, run) };
         return;
     };
-    if inner.is_empty() {
+    if inner.is_empty()
+        && let Some(copy_all) = copier_of_items(run)
+    {
         // SAFETY: the caller's promise.
-        match run {
-            1 => return unsafe { copy_items::<1>(from, to, count, near, far) },
-            2 => return unsafe { copy_items::<2>(from, to, count, near, far) },
-            4 => return unsafe { copy_items::<4>(from, to, count, near, far) },
-            8 => return unsafe { copy_items::<8>(from, to, count, near, far) },
-            16 => return unsafe { copy_items::<16>(from, to, count, near, far) },
-            _ => {}
-        }
+        return unsafe { copy_all(from, to, count, near, far) };
     }
     for i in 0..count as isize {
         // SAFETY: within what the axis reaches.
         unsafe { copy_axes(from.offset(i * near), to.offset(i * far), inner, run) };
+    }
+}
+
+/// Copies so many items, whose distances are the last two numbers.
+type CopyItems = unsafe fn(*const u8, *mut u8, usize, isize, isize);
+
+/// The loop for items of so many bytes, if there is one of its own.
+fn copier_of_items(item: usize) -> Option<CopyItems> {
+    match item {
+        1 => Some(copy_items::<1>),
+        2 => Some(copy_items::<2>),
+        4 => Some(copy_items::<4>),
+        8 => Some(copy_items::<8>),
+        16 => Some(copy_items::<16>),
+        _ => None,
     }
 }
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::array::{self, Layout};
+use super::array::Layout;
 use super::chunk::Chunk;
 use super::chunker::{Chunker, Length};
 use super::deadline::Deadline;
 use super::filter::{Chain, Filter, Frames, Refused};
 use super::params::Params;
 use super::transport::{InputInfo, InputList, Published, Publisher};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ring::Wait;
 
 /// What became of frames.
@@ -194,7 +194,8 @@ impl Output {
             let sent = self.take(Frames::shared(chunk)?, deadline);
             for left in std::mem::take(&mut self.waiting) {
                 // SAFETY: a chunk's layout lies within its data.
-                match unsafe { packed(left.data.as_ptr(), &left.layout, left.index) } {
+                let lent = unsafe { Frames::lent(left.data.as_ptr(), left.layout.clone(), left.index) };
+                match lent.into_chunk() {
                     Ok(copy) => self.waiting.push_back(copy),
                     Err(error) => {
                         self.stats.waiting_frames -= left.frames() as u64;
@@ -354,25 +355,6 @@ impl Output {
         self.show();
         Ok(true)
     }
-}
-
-/// A chunk of a copy of frames, without gaps, its axes in the same order.
-///
-/// # Safety
-/// From `data` on, the bytes that `layout` tells can be read.
-unsafe fn packed(data: *const u8, layout: &Layout, index: u64) -> Result<Chunk> {
-    let (packed, mut copy) = (layout.packed(), Vec::<u8>::new());
-    // Steps of 0 make much out of little.
-    copy.try_reserve_exact(packed.size()).map_err(|_| {
-        let reason = format!("no memory for a copy of {} bytes of frames", packed.size());
-        Error::new(ErrorKind::NoMemory, reason)
-    })?;
-    // SAFETY: the caller's promise, and there is room for the packed layout, which fills it.
-    unsafe {
-        array::copy(data, layout, copy.as_mut_ptr(), &packed);
-        copy.set_len(packed.size());
-    }
-    Ok(Chunk { index, layout: packed, data: copy.into() })
 }
 
 impl Drop for Output {

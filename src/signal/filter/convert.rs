@@ -8,7 +8,7 @@ use std::slice;
 
 use super::frames::Frames;
 use super::number::{Any, Bool, Element, To, with_number};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::signal::array::{self, Layout};
 use crate::spead::dtype::Dtype;
 
@@ -106,8 +106,11 @@ impl Converter {
         let elements = layout.len() / count;
         let row = elements * layout.item();
         let at_once = (BLOCK / row.max(1)).max(1);
-        let mut rows = std::mem::take(&mut self.rows);
-        rows.resize(row * at_once.min(count), 0);
+        let (mut rows, needed) = (std::mem::take(&mut self.rows), row * at_once.min(count));
+        // A frame may be larger than memory.
+        rows.try_reserve_exact(needed.saturating_sub(rows.len()))
+            .map_err(|_| Error::new(ErrorKind::NoMemory, format!("no memory for a frame of {row} bytes")))?;
+        rows.resize(needed, 0);
         let fill = |to: *mut u8| {
             for first in (0..count).step_by(at_once) {
                 let part = layout.rows(first..count.min(first + at_once));
