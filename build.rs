@@ -47,6 +47,12 @@ const SECTIONS: &[&str] = &[
     "config_server",
     "filter",
     "filter_callback",
+    "stream_node",
+    "poll_thread",
+    "stream_converter",
+    "channel_splitter",
+    "chunk_resizer",
+    "stream_graph",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

@@ -6075,6 +6075,740 @@ aq_status aq_filter_output_index(aq_filter_output *output, int64_t index);
  */
 aq_status aq_filter_output_same(aq_filter_output *output);
 
+/* =============================================================================================================
+ * Nodes of signal streams
+ *
+ * A node has a thread of its own that takes chunks from an input, as they come, and does something with them: it calls a function
+ * (aq_poll_thread), sends them through an output of another kind (aq_stream_converter), some channels each through several outputs
+ * (aq_channel_splitter), or in chunks of a length (aq_chunk_resizer). Frames keep their indices, and what is missing before a node is
+ * missing, at the same indices, behind it.
+ *
+ * A node can be started and stopped as often as one likes. What comes while it is stopped waits in its input, as far as that holds it. A stop
+ * waits for the callback in flight, and not for a slow consumer (at most 10 ms): what could not be sent is kept, and sent first when the node is
+ * started again. An inproc or shm input ends with its output, and the node with it; give it another by its `_connect` function. A
+ * tcp or ipc input waits for an output that comes again.
+ *
+ * While a node runs, nobody else should take chunks from its input or send through its outputs. Nodes that feed each other are best started and
+ * stopped by an aq_stream_graph, which sees to it that nothing is lost on its way.
+ *
+ * docs/nodes.md has more.
+ * ============================================================================================================= */
+
+/** What a node has counted since it was made. Initialise it with aq_stream_node_stats_init() first. */
+typedef struct aq_stream_node_stats {
+    /** Set by aq_stream_node_stats_init(). */
+    size_t struct_size;
+    /** Chunks that were taken from the input. */
+    uint64_t chunks;
+    /** Frames in them. */
+    uint64_t frames;
+    /** Gaps before them. */
+    uint64_t gaps;
+    /** Frames that are missing there. */
+    uint64_t missing_frames;
+    /** Times that the stream began again at index 0. */
+    uint64_t restarts;
+    /** Errors: of what came and was no chunk of the stream, after which the node went on, and those that ended it. */
+    uint64_t errors;
+    /** The index behind the last frame that was taken. */
+    uint64_t index;
+} aq_stream_node_stats;
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_node_stats_init(aq_stream_node_stats *stats, size_t struct_size);
+
+/* =============================================================================================================
+ * Poll threads
+ *
+ * ```c
+ * static aq_status show(aq_array_view *view, void *user)
+ * {
+ *     printf("frames up to %" PRId64 ", %zu of them\n", view->index, view->frames);
+ *     return AQ_OK;                                   // AQ_STOPPED: the thread stops; an error: it fails
+ * }
+ *
+ * check(aq_poll_thread_new(input, show, NULL, NULL, &thread));
+ * check(aq_poll_thread_start(thread));
+ * aq_poll_thread_wait(thread, AQ_WAIT_FOREVER);       // until the input ends
+ * aq_poll_thread_free(thread);
+ * ```
+ * ============================================================================================================= */
+
+/** The input has ended, and the thread with it. */
+#define AQ_POLL_ENDED 0
+/** Something came that was no chunk of the stream. The thread goes on. */
+#define AQ_POLL_MALFORMED 1
+/** The thread ends by an error: of its function mostly. */
+#define AQ_POLL_FAILED 2
+
+/** A thread that calls a function for each chunk of an input. */
+typedef struct aq_poll_thread aq_poll_thread;
+
+/**
+ * Takes a chunk.
+ *
+ * - called from: the poll thread, one call at a time
+ * - may block: yes; chunks wait in the input meanwhile, or what its output's overflow policy says happens
+ * - may call: anything but what would wait for itself: starting, stopping, connecting, waiting for and freeing the same poll thread or its graph, which is
+ *   AQ_E_STATE
+ * - valid until: it returns, the view. To keep the frames, copy the struct and call aq_array_view_init() on the one that was given: the copy is then the
+ *   program's to release
+ * - on error: it answers a negative number (an AQ_E_*): the thread ends with that error. AQ_STOPPED stops it without one; else AQ_OK
+ */
+typedef aq_status (*aq_poll_thread_fn)(aq_array_view *view, void *user);
+
+/**
+ * Hears of what is not a chunk. `event` is one of AQ_POLL_*; `status` AQ_OK, or an error of which aq_last_error() has the sentence.
+ *
+ * - called from: the poll thread, as aq_poll_thread_fn
+ * - may block: yes, as aq_poll_thread_fn
+ * - may call: as aq_poll_thread_fn
+ * - valid until: there is nothing to be
+ * - on error: there is no way to report one
+ */
+typedef void (*aq_poll_event_fn)(int32_t event, aq_status status, void *user);
+
+/**
+ * Makes a thread that calls a function for each chunk of an input.
+ *
+ * @param input the input, which it shares
+ * @param callback the function
+ * @param user passed to it
+ * @param user_free releases user, once, after the last call; may be NULL
+ * @param out receives the poll thread, not started yet; free it with aq_poll_thread_free()
+ * @return AQ_OK; AQ_E_INVALID when callback is NULL; AQ_E_IO when there is no descriptor left
+ *
+ * Threads: any.
+ */
+aq_status aq_poll_thread_new(const aq_input_stream *input, aq_poll_thread_fn callback, void *user,
+    aq_user_free_fn user_free, aq_poll_thread **out);
+
+/**
+ * Makes a thread that calls a function for each chunk of an output, by an input of its own. It gets what is sent from then on.
+ *
+ * @param output the output
+ * @param callback the function
+ * @param user passed to it
+ * @param user_free releases user, once, after the last call; may be NULL
+ * @param out receives the poll thread, not started yet; free it with aq_poll_thread_free()
+ * @return AQ_OK; AQ_E_INVALID when callback is NULL; what aq_input_stream_connect() answers
+ *
+ * Threads: any.
+ */
+aq_status aq_poll_thread_new_on_output(const aq_output_stream *output, aq_poll_thread_fn callback, void *user,
+    aq_user_free_fn user_free, aq_poll_thread **out);
+
+/**
+ * Has a function called when the input ends, when something comes that is no chunk, and when the thread fails.
+ *
+ * @param thread the poll thread
+ * @param callback the function, instead of the one before; NULL: none
+ * @param user passed to it
+ * @param user_free releases user, once, after the last call; may be NULL
+ * @return AQ_OK
+ *
+ * Threads: any. A call of the function before may still be running.
+ */
+aq_status aq_poll_thread_set_event_callback(aq_poll_thread *thread, aq_poll_event_fn callback, void *user,
+    aq_user_free_fn user_free);
+
+/**
+ * Takes from another input from the next start on: that of a producer that was started anew, say.
+ *
+ * @param thread the poll thread, which does not run
+ * @param input the input, of a stream with the same frames
+ * @return AQ_OK; AQ_E_STATE when it runs, or in its own callback; AQ_E_INVALID when the frames have another shape or type
+ *
+ * Threads: any.
+ */
+aq_status aq_poll_thread_connect(aq_poll_thread *thread, const aq_input_stream *input);
+
+/**
+ * Starts the thread. What waits in the input comes first.
+ *
+ * @param thread the poll thread
+ * @return AQ_OK; AQ_E_STATE when it runs already, or in its own callback, or while another thread waits in a call of its input; AQ_E_IO when
+ *     there is no thread or descriptor left
+ *
+ * Threads: any.
+ */
+aq_status aq_poll_thread_start(aq_poll_thread *thread);
+
+/**
+ * Stops the thread, and waits for the callback in flight. What it did not get to waits for the next start. Does nothing when it does not run.
+ *
+ * @param thread the poll thread
+ * @return AQ_OK; AQ_E_STATE in its own callback; else what it failed with while it was being stopped: it has stopped nevertheless
+ *
+ * Threads: any; it waits for a start or stop by another thread.
+ */
+aq_status aq_poll_thread_stop(aq_poll_thread *thread);
+
+/**
+ * Waits until the thread does not run.
+ *
+ * @param thread the poll thread
+ * @param timeout_ns how long at most; see "Waiting"
+ * @return AQ_OK when its input has ended, and all that came was dealt with; AQ_STOPPED when it was stopped, or not started yet; AQ_EMPTY or
+ *     AQ_TIMEOUT when it runs; AQ_E_STATE when its own callback would wait; else what it failed with: aq_last_error() has the sentence
+ *
+ * Threads: any.
+ */
+aq_status aq_poll_thread_wait(const aq_poll_thread *thread, int64_t timeout_ns);
+
+/**
+ * How the thread is doing.
+ *
+ * @param thread the poll thread
+ * @param running receives 1 if it runs, else 0; may be NULL
+ * @return AQ_OK, or the last error since it was started, also one after which it went on: aq_last_error() then has the sentence, and running is
+ *     written nevertheless
+ *
+ * Threads: any.
+ */
+aq_status aq_poll_thread_status(const aq_poll_thread *thread, int32_t *running);
+
+/**
+ * What was counted.
+ *
+ * @param thread the poll thread
+ * @param stats receives it; initialised with aq_stream_node_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_poll_thread_get_stats(const aq_poll_thread *thread, aq_stream_node_stats *stats);
+
+/**
+ * Stops the thread, if it runs and is not in a graph, and frees the handle. A graph keeps it alive.
+ *
+ * @param thread the poll thread, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_STATE in its own callback, which does nothing; AQ_E_INVALID when it is none, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this handle may be running or follow.
+ */
+aq_status aq_poll_thread_free(aq_poll_thread *thread);
+
+/* =============================================================================================================
+ * Stream converters
+ *
+ * A converter sends the chunks of an input, at the same indices, through an output of another kind: another transport or compression.
+ * ============================================================================================================= */
+
+/** A thread that sends the chunks of an input through an output of another kind. */
+typedef struct aq_stream_converter aq_stream_converter;
+
+/**
+ * Makes a converter, and its output.
+ *
+ * @param input the input, which it shares
+ * @param config how the output is opened; copied; NULL for the defaults. dtype: the type of its elements; NULL: that of the input. What the frames are
+ *     besides (shape, axisorder, streamtype, sample_rate, units, scale, offset, fill, extra_json) is that of the input, whatever it says
+ * @param out receives the converter, not started yet; free it with aq_stream_converter_free()
+ * @return AQ_OK; AQ_E_INVALID when the type cannot be had; what aq_output_stream_new() answers
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_converter_new(const aq_input_stream *input, const aq_output_stream_config *config,
+    aq_stream_converter **out);
+
+/**
+ * The output: to connect inputs to, and to ask for its statistics.
+ *
+ * @param converter the converter
+ * @param out receives a handle of the output; free it with aq_output_stream_free(), which closes it when the converter is freed, too
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_converter_get_output(const aq_stream_converter *converter, aq_output_stream **out);
+
+/**
+ * Takes from another input from the next start on: that of a producer that was started anew, say.
+ *
+ * @param converter the converter, which does not run
+ * @param input the input, of a stream with the same frames
+ * @return AQ_OK; AQ_E_STATE when it runs, or in its own callback; AQ_E_INVALID when the frames have another shape or type
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_converter_connect(aq_stream_converter *converter, const aq_input_stream *input);
+
+/**
+ * Starts the thread. What waits in the input comes first.
+ *
+ * @param converter the converter
+ * @return AQ_OK; AQ_E_STATE when it runs already, or in its own callback, or while another thread waits in a call of its input; AQ_E_IO when
+ *     there is no thread or descriptor left
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_converter_start(aq_stream_converter *converter);
+
+/**
+ * Stops the thread, and waits for the callback in flight. What it did not get to waits for the next start. Does nothing when it does not run.
+ *
+ * @param converter the converter
+ * @return AQ_OK; AQ_E_STATE in its own callback; else what it failed with while it was being stopped: it has stopped nevertheless
+ *
+ * Threads: any; it waits for a start or stop by another thread.
+ */
+aq_status aq_stream_converter_stop(aq_stream_converter *converter);
+
+/**
+ * Waits until the thread does not run.
+ *
+ * @param converter the converter
+ * @param timeout_ns how long at most; see "Waiting"
+ * @return AQ_OK when its input has ended, and all that came was dealt with; AQ_STOPPED when it was stopped, or not started yet; AQ_EMPTY or
+ *     AQ_TIMEOUT when it runs; AQ_E_STATE when its own callback would wait; else what it failed with: aq_last_error() has the sentence
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_converter_wait(const aq_stream_converter *converter, int64_t timeout_ns);
+
+/**
+ * How the thread is doing.
+ *
+ * @param converter the converter
+ * @param running receives 1 if it runs, else 0; may be NULL
+ * @return AQ_OK, or the last error since it was started, also one after which it went on: aq_last_error() then has the sentence, and running is
+ *     written nevertheless
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_converter_status(const aq_stream_converter *converter, int32_t *running);
+
+/**
+ * What was counted.
+ *
+ * @param converter the converter
+ * @param stats receives it; initialised with aq_stream_node_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_converter_get_stats(const aq_stream_converter *converter, aq_stream_node_stats *stats);
+
+/**
+ * Stops the thread, if it runs and is not in a graph, and frees the handle. A graph keeps it alive.
+ *
+ * @param converter the converter, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_STATE in its own callback, which does nothing; AQ_E_INVALID when it is none, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this handle may be running or follow.
+ */
+aq_status aq_stream_converter_free(aq_stream_converter *converter);
+
+/* =============================================================================================================
+ * Channel splitters
+ *
+ * A splitter sends some channels each of an input through several outputs, at the same indices. Channels are the second axis of chunks, behind time.
+ *
+ * ```c
+ * const size_t odd[] = {1, 3, 5, 7}, first[] = {0};
+ * const aq_channel_selection selections[] = {{"odd", odd, 4}, {"first", first, 1}};
+ * config.protocol = AQ_PROTOCOL_INPROC;
+ * check(aq_channel_splitter_new(input, &config, selections, 2, &splitter));
+ * check(aq_channel_splitter_get_output(splitter, "odd", &output));    // to connect inputs to
+ * check(aq_channel_splitter_start(splitter));
+ * ```
+ * ============================================================================================================= */
+
+/** A thread that sends some channels each of an input through several outputs. */
+typedef struct aq_channel_splitter aq_channel_splitter;
+
+/** Channels that go through an output. */
+typedef struct aq_channel_selection {
+    /** The name of the output within the splitter. */
+    const char *name;
+    /** The channels in the order that they are to have; each counted from 0. The same may be there twice. */
+    const size_t *channels;
+    /** How many; 1 to 2^20. */
+    size_t n_channels;
+} aq_channel_selection;
+
+/**
+ * Makes a splitter, and its outputs.
+ *
+ * @param input the input, which it shares
+ * @param config how each output is opened; copied; NULL for the defaults. What the frames are (dtype, shape, axisorder, streamtype, sample_rate, units, scale,
+ *     offset, fill, extra_json) is that of the input, whatever it says; shape and `channel_info` are those of the channels. A port or path can be that of
+ *     one output only
+ * @param selections the outputs; copied
+ * @param n_selections how many; 1 to 4096
+ * @param out receives the splitter, not started yet; free it with aq_channel_splitter_free()
+ * @return AQ_OK; AQ_E_INVALID when there are no channels, or one that the input has not: the message names it; what aq_output_stream_new() answers
+ *
+ * Threads: any.
+ */
+aq_status aq_channel_splitter_new(const aq_input_stream *input, const aq_output_stream_config *config,
+    const aq_channel_selection *selections, size_t n_selections, aq_channel_splitter **out);
+
+/**
+ * One of the outputs: to connect inputs to, and to ask for its statistics.
+ *
+ * @param splitter the splitter
+ * @param name its name
+ * @param out receives a handle of the output; free it with aq_output_stream_free(), which closes it when the splitter is freed, too
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is none of that name
+ *
+ * Threads: any.
+ */
+aq_status aq_channel_splitter_get_output(const aq_channel_splitter *splitter, const char *name,
+    aq_output_stream **out);
+
+/**
+ * Takes from another input from the next start on: that of a producer that was started anew, say.
+ *
+ * @param splitter the splitter, which does not run
+ * @param input the input, of a stream with the same frames
+ * @return AQ_OK; AQ_E_STATE when it runs, or in its own callback; AQ_E_INVALID when the frames have another shape or type
+ *
+ * Threads: any.
+ */
+aq_status aq_channel_splitter_connect(aq_channel_splitter *splitter, const aq_input_stream *input);
+
+/**
+ * Starts the thread. What waits in the input comes first.
+ *
+ * @param splitter the splitter
+ * @return AQ_OK; AQ_E_STATE when it runs already, or in its own callback, or while another thread waits in a call of its input; AQ_E_IO when
+ *     there is no thread or descriptor left
+ *
+ * Threads: any.
+ */
+aq_status aq_channel_splitter_start(aq_channel_splitter *splitter);
+
+/**
+ * Stops the thread, and waits for the callback in flight. What it did not get to waits for the next start. Does nothing when it does not run.
+ *
+ * @param splitter the splitter
+ * @return AQ_OK; AQ_E_STATE in its own callback; else what it failed with while it was being stopped: it has stopped nevertheless
+ *
+ * Threads: any; it waits for a start or stop by another thread.
+ */
+aq_status aq_channel_splitter_stop(aq_channel_splitter *splitter);
+
+/**
+ * Waits until the thread does not run.
+ *
+ * @param splitter the splitter
+ * @param timeout_ns how long at most; see "Waiting"
+ * @return AQ_OK when its input has ended, and all that came was dealt with; AQ_STOPPED when it was stopped, or not started yet; AQ_EMPTY or
+ *     AQ_TIMEOUT when it runs; AQ_E_STATE when its own callback would wait; else what it failed with: aq_last_error() has the sentence
+ *
+ * Threads: any.
+ */
+aq_status aq_channel_splitter_wait(const aq_channel_splitter *splitter, int64_t timeout_ns);
+
+/**
+ * How the thread is doing.
+ *
+ * @param splitter the splitter
+ * @param running receives 1 if it runs, else 0; may be NULL
+ * @return AQ_OK, or the last error since it was started, also one after which it went on: aq_last_error() then has the sentence, and running is
+ *     written nevertheless
+ *
+ * Threads: any.
+ */
+aq_status aq_channel_splitter_status(const aq_channel_splitter *splitter, int32_t *running);
+
+/**
+ * What was counted.
+ *
+ * @param splitter the splitter
+ * @param stats receives it; initialised with aq_stream_node_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_channel_splitter_get_stats(const aq_channel_splitter *splitter, aq_stream_node_stats *stats);
+
+/**
+ * Stops the thread, if it runs and is not in a graph, and frees the handle. A graph keeps it alive.
+ *
+ * @param splitter the splitter, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_STATE in its own callback, which does nothing; AQ_E_INVALID when it is none, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this handle may be running or follow.
+ */
+aq_status aq_channel_splitter_free(aq_channel_splitter *splitter);
+
+/* =============================================================================================================
+ * Chunk resizers
+ *
+ * A resizer sends the frames of an input, at the same indices, in chunks of a length. Chunks are shorter where the frames that would complete them
+ * are missing, or are not to come: in front of a gap, at a stop and at the end. The frame behind a gap begins a new chunk.
+ * ============================================================================================================= */
+
+/** A thread that sends the frames of an input in chunks of a length. */
+typedef struct aq_chunk_resizer aq_chunk_resizer;
+
+/**
+ * Makes a resizer, and its output.
+ *
+ * @param input the input, which it shares
+ * @param config how the output is opened; copied; NULL for the defaults. What the frames are (dtype, shape, axisorder, streamtype, sample_rate, units, scale,
+ *     offset, fill, extra_json) is that of the input, whatever it says
+ * @param frames frames of a chunk; at least 1
+ * @param out receives the resizer, not started yet; free it with aq_chunk_resizer_free()
+ * @return AQ_OK; AQ_E_INVALID when frames is 0; what aq_output_stream_new() answers
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_resizer_new(const aq_input_stream *input, const aq_output_stream_config *config,
+    size_t frames, aq_chunk_resizer **out);
+
+/**
+ * The output: to connect inputs to, and to ask for its statistics.
+ *
+ * @param resizer the resizer
+ * @param out receives a handle of the output; free it with aq_output_stream_free(), which closes it when the resizer is freed, too
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_resizer_get_output(const aq_chunk_resizer *resizer, aq_output_stream **out);
+
+/**
+ * Takes from another input from the next start on: that of a producer that was started anew, say.
+ *
+ * @param resizer the resizer, which does not run
+ * @param input the input, of a stream with the same frames
+ * @return AQ_OK; AQ_E_STATE when it runs, or in its own callback; AQ_E_INVALID when the frames have another shape or type
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_resizer_connect(aq_chunk_resizer *resizer, const aq_input_stream *input);
+
+/**
+ * Starts the thread. What waits in the input comes first.
+ *
+ * @param resizer the resizer
+ * @return AQ_OK; AQ_E_STATE when it runs already, or in its own callback, or while another thread waits in a call of its input; AQ_E_IO when
+ *     there is no thread or descriptor left
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_resizer_start(aq_chunk_resizer *resizer);
+
+/**
+ * Stops the thread, and waits for the callback in flight. What it did not get to waits for the next start. Does nothing when it does not run.
+ *
+ * @param resizer the resizer
+ * @return AQ_OK; AQ_E_STATE in its own callback; else what it failed with while it was being stopped: it has stopped nevertheless
+ *
+ * Threads: any; it waits for a start or stop by another thread.
+ */
+aq_status aq_chunk_resizer_stop(aq_chunk_resizer *resizer);
+
+/**
+ * Waits until the thread does not run.
+ *
+ * @param resizer the resizer
+ * @param timeout_ns how long at most; see "Waiting"
+ * @return AQ_OK when its input has ended, and all that came was dealt with; AQ_STOPPED when it was stopped, or not started yet; AQ_EMPTY or
+ *     AQ_TIMEOUT when it runs; AQ_E_STATE when its own callback would wait; else what it failed with: aq_last_error() has the sentence
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_resizer_wait(const aq_chunk_resizer *resizer, int64_t timeout_ns);
+
+/**
+ * How the thread is doing.
+ *
+ * @param resizer the resizer
+ * @param running receives 1 if it runs, else 0; may be NULL
+ * @return AQ_OK, or the last error since it was started, also one after which it went on: aq_last_error() then has the sentence, and running is
+ *     written nevertheless
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_resizer_status(const aq_chunk_resizer *resizer, int32_t *running);
+
+/**
+ * What was counted.
+ *
+ * @param resizer the resizer
+ * @param stats receives it; initialised with aq_stream_node_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_resizer_get_stats(const aq_chunk_resizer *resizer, aq_stream_node_stats *stats);
+
+/**
+ * Stops the thread, if it runs and is not in a graph, and frees the handle. A graph keeps it alive.
+ *
+ * @param resizer the resizer, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_STATE in its own callback, which does nothing; AQ_E_INVALID when it is none, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this handle may be running or follow.
+ */
+aq_status aq_chunk_resizer_free(aq_chunk_resizer *resizer);
+
+/* =============================================================================================================
+ * Graphs of nodes
+ *
+ * A graph starts and stops nodes that feed each other: each is started before those that it takes from, so that nothing is missed, and stopped
+ * behind them, when it has dealt with what they have sent, so that nothing is lost on its way. It sees who feeds whom from the params with which inputs
+ * were connected; aq_stream_graph_link() tells it where these were changed.
+ *
+ * ```c
+ * check(aq_stream_graph_new(&graph));
+ * check(aq_stream_graph_add_channel_splitter(graph, "split", splitter));
+ * check(aq_stream_graph_add_poll_thread(graph, "show", thread));
+ * check(aq_stream_graph_start(graph));
+ * status = aq_stream_graph_wait(graph, AQ_WAIT_FOREVER);      // AQ_OK: all sources have ended; or who failed first
+ * aq_stream_graph_stop(graph, 1000000000);
+ * aq_stream_graph_free(graph);
+ * ```
+ * ============================================================================================================= */
+
+/** Nodes that feed each other. */
+typedef struct aq_stream_graph aq_stream_graph;
+
+/**
+ * Makes a graph without nodes.
+ *
+ * @param out receives the graph; free it with aq_stream_graph_free()
+ * @return AQ_OK; AQ_E_IO when there is no descriptor left
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_graph_new(aq_stream_graph **out);
+
+/**
+ * Adds a poll thread, which the graph then shares.
+ *
+ * @param graph the graph, which is stopped
+ * @param name a name of its own
+ * @param thread the poll thread; of one graph only
+ * @return AQ_OK; AQ_E_INVALID when there is a node of that name; AQ_E_STATE when it is in a graph already, or this one was started
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_graph_add_poll_thread(aq_stream_graph *graph, const char *name, aq_poll_thread *thread);
+
+/**
+ * Adds a stream converter, which the graph then shares.
+ *
+ * @param graph the graph, which is stopped
+ * @param name a name of its own
+ * @param converter the stream converter; of one graph only
+ * @return AQ_OK; AQ_E_INVALID when there is a node of that name; AQ_E_STATE when it is in a graph already, or this one was started
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_graph_add_stream_converter(aq_stream_graph *graph, const char *name,
+    aq_stream_converter *converter);
+
+/**
+ * Adds a channel splitter, which the graph then shares.
+ *
+ * @param graph the graph, which is stopped
+ * @param name a name of its own
+ * @param splitter the channel splitter; of one graph only
+ * @return AQ_OK; AQ_E_INVALID when there is a node of that name; AQ_E_STATE when it is in a graph already, or this one was started
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_graph_add_channel_splitter(aq_stream_graph *graph, const char *name,
+    aq_channel_splitter *splitter);
+
+/**
+ * Adds a chunk resizer, which the graph then shares.
+ *
+ * @param graph the graph, which is stopped
+ * @param name a name of its own
+ * @param resizer the chunk resizer; of one graph only
+ * @return AQ_OK; AQ_E_INVALID when there is a node of that name; AQ_E_STATE when it is in a graph already, or this one was started
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_graph_add_chunk_resizer(aq_stream_graph *graph, const char *name, aq_chunk_resizer *resizer);
+
+/**
+ * Tells that one node takes what another sends, where that cannot be seen: because its input was connected by another address than the output's own.
+ *
+ * @param graph the graph, which is stopped
+ * @param from the name of the node that sends
+ * @param to the name of the node that takes
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is no node of that name; AQ_E_STATE when the graph was started
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_graph_link(aq_stream_graph *graph, const char *from, const char *to);
+
+/**
+ * Starts all nodes, each before those that it takes from.
+ *
+ * @param graph the graph
+ * @return AQ_OK; AQ_E_INVALID when nodes take from each other in a circle; AQ_E_STATE when it was started and not stopped, or in a callback of one
+ *     of its nodes; else what the first node that cannot be started answers, whose name is in aq_last_error(): none is left running
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_graph_start(aq_stream_graph *graph);
+
+/**
+ * Stops all nodes, each behind those that it takes from, when it has dealt with what they have sent. What waits for those that take from outside the graph
+ * stays there.
+ *
+ * @param graph the graph
+ * @param timeout_ns how long to wait for what is on its way; see "Waiting". Then, or with 0, nodes are stopped at once: what they have taken is kept for
+ *     the next start, the rest waits in their inputs
+ * @return AQ_OK when nothing was left on its way, also when it was not started; AQ_TIMEOUT when something was; AQ_E_STATE in a callback of one of its nodes;
+ *     else what the first node that failed since the start failed with, whose name is in aq_last_error(). All have stopped nevertheless, but for
+ *     AQ_E_STATE
+ *
+ * Threads: any; it waits for a start or stop by another thread.
+ */
+aq_status aq_stream_graph_stop(aq_stream_graph *graph, int64_t timeout_ns);
+
+/**
+ * Waits until all nodes that take from outside the graph have ended, or one has failed. The others go on until the graph is stopped.
+ *
+ * @param graph the graph
+ * @param timeout_ns how long at most; see "Waiting"
+ * @return AQ_OK when they have ended; AQ_STOPPED when the graph was stopped, or not started yet; AQ_EMPTY or AQ_TIMEOUT when it runs; AQ_E_STATE when
+ *     a callback of one of its nodes would wait; else what the first node that failed did so with, whose name is in aq_last_error()
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_graph_wait(const aq_stream_graph *graph, int64_t timeout_ns);
+
+/**
+ * A file descriptor that is readable (POLLIN) while aq_stream_graph_wait() would not wait.
+ *
+ * @param graph the graph
+ * @param fd receives the descriptor. It belongs to the graph, until aq_stream_graph_free(): only poll it, do not read or close it
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_stream_graph_fd(const aq_stream_graph *graph, int *fd);
+
+/**
+ * Stops all nodes at once, and frees the graph. Nodes whose handles were freed before are freed with it.
+ *
+ * @param graph the graph, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_STATE in a callback of one of its nodes, which does nothing; AQ_E_INVALID when it is none, or freed already as far as that can
+ *     be seen
+ *
+ * Threads: no other call on this graph may be running or follow.
+ */
+aq_status aq_stream_graph_free(aq_stream_graph *graph);
+
 #ifdef __cplusplus
 }
 #endif

@@ -41,6 +41,9 @@
 //! | [`input_history`] | `aq_input_stream_set_buffer` and what looks into it |
 //! | [`filter`] | `aq_filter_*`, `aq_output_stream_add_filter`, `aq_input_stream_add_filter` |
 //! | [`filter_callback`] | `aq_filter_callback_new`: filters in C |
+//! | [`stream_node`] | `aq_stream_node_stats`, what nodes have in common |
+//! | [`poll_thread`], [`stream_converter`], [`channel_splitter`], [`chunk_resizer`] | the nodes: `aq_poll_thread_*` and so on |
+//! | [`stream_graph`] | `aq_stream_graph_*` |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -61,7 +64,9 @@
 
 pub mod array_view;
 pub mod callback;
+pub mod channel_splitter;
 pub mod chunk;
+pub mod chunk_resizer;
 pub mod chunk_stream;
 pub mod config_server;
 pub mod copy;
@@ -89,6 +94,7 @@ pub mod output_stream;
 pub mod packet_layout;
 pub mod pcap_live_reader;
 pub mod pointer;
+pub mod poll_thread;
 pub mod reader;
 pub mod recv;
 pub mod registry;
@@ -98,6 +104,9 @@ pub mod sink;
 pub mod sized;
 pub mod stats;
 pub mod status;
+pub mod stream_converter;
+pub mod stream_graph;
+pub mod stream_node;
 pub mod tcp_reader;
 pub mod text;
 pub mod thread_pool;

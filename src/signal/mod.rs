@@ -9,6 +9,7 @@
 //! | [`open`] | the two ends out of params: which transport carries them |
 //! | [`requirements`] | what a receiver requires of a stream |
 //! | [`shared`] | the two ends with several owners |
+//! | [`node`] | threads that take chunks and do something with them; graphs of these |
 //! | [`params`], [`numpy`] | what both sides know of a stream, as JSON; types of elements |
 //! | [`registry`] | outputs published by name, and looked up by it |
 //! | [`rep`] | a stream's params, asked for by pyacq's relay node |
@@ -26,6 +27,7 @@ pub mod filter;
 pub mod history;
 pub mod input;
 mod memory;
+pub mod node;
 pub mod numpy;
 pub mod open;
 pub mod output;

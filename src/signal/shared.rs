@@ -41,7 +41,14 @@ impl<T> Ours<T> {
     }
 
     fn lock(&self) -> Turn<'_, T> {
-        let end = self.end.lock();
+        self.turn(self.end.lock())
+    }
+
+    fn lock_for(&self, most: Duration) -> Option<Turn<'_, T>> {
+        self.end.try_lock_for(most).map(|end| self.turn(end))
+    }
+
+    fn turn<'a>(&'a self, end: MutexGuard<'a, T>) -> Turn<'a, T> {
         self.holder.store(this_thread(), Ordering::Relaxed);
         Turn { end, holder: &self.holder }
     }
@@ -106,6 +113,11 @@ impl SharedOutput {
         self.output.lock()
     }
 
+    /// The same, but waits no longer than that.
+    pub fn lock_for(&self, most: Duration) -> Option<Turn<'_, Output>> {
+        self.output.lock_for(most)
+    }
+
     /// The same, for who may be called by one of its filters: then it is an error of kind `State`.
     pub fn enter(&self) -> Result<Turn<'_, Output>> {
         self.output.enter()
@@ -158,6 +170,11 @@ impl SharedInput {
     /// The input itself, once no other thread is in a call of it.
     pub fn lock(&self) -> Turn<'_, Input> {
         self.input.lock()
+    }
+
+    /// The same, but waits no longer than that.
+    pub fn lock_for(&self, most: Duration) -> Option<Turn<'_, Input>> {
+        self.input.lock_for(most)
     }
 
     /// The same, for who may be called by one of its filters: then it is an error of kind `State`.

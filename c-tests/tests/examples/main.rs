@@ -1,10 +1,11 @@
-//! The programs of examples/ do what they say: they compile as C11, C17 and C++17, and receive and record every byte that was sent.
+//! The programs of examples/ do what they say: they compile as C11, C17 and C++17, and receive, record and split every byte that was sent.
 
 mod events;
 mod receive_chunks;
 mod receive_heaps;
 mod running;
 mod signal;
+mod splitter;
 
 use std::fs;
 
