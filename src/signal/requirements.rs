@@ -80,6 +80,7 @@ mod tests {
             (dtype(">f4"), "must have dtype \">f4\" (got \"<f4\")"),
             (shape(&[-1, 3]), "must have shape [-1, 3] (got [-1, 3, 2])"),
             (shape(&[-1, 4, 2]), "must have shape [-1, 4, 2]"),
+            (shape(&[-1, 3, 1]), "must have shape [-1, 3, 1]"),
             (shape(&[10, 3, 2]), "must have shape [10, 3, 2]"),
         ] {
             let error = unmet.check(&params).unwrap_err();
