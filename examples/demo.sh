@@ -83,4 +83,24 @@ aqueduct events "$work"/events/*.aqe
 head -3 "$work"/events/*.csv
 
 echo
+echo "== a signal of 4 channels from one C program, examples/signal_producer.c, to another, through shared memory and over TCP, compressed"
+for program in signal_producer signal_consumer; do
+    "${CC:-cc}" -std=c11 -O2 -Wall -Wextra -Iinclude "examples/$program.c" -o "$work/$program" \
+        -L"$build/lib" -laqueduct -Wl,-rpath,"$build/lib" -lm
+done
+for way in protocol=shm "protocol=tcp compression=zstd"; do
+    mkfifo "$work/params"
+    # shellcheck disable=SC2086
+    "$work/signal_producer" $way frames=100000 inputs=1 pace=0 >"$work/params" &
+    receiver=$!
+    exec 3<"$work/params"
+    read -r params <&3
+    "$work/signal_consumer" "$params" 100000 | tail -1 | tee -a "$work/signals"
+    finish
+    rm "$work/params"
+done
+[ "$(sort -u "$work/signals" | wc -l)" -eq 1 ]
+grep -q '^100000 frames in .*, 0 missing' "$work/signals"
+
+echo
 echo "demo: all heaps as sent, every packet and event accounted for"

@@ -1,4 +1,4 @@
-//! The fuzz targets' bodies on stable Rust: mutated captures, event files and layouts, from a fixed seed.
+//! The fuzz targets' bodies on stable Rust: mutated captures, event files, layouts, headers and params of signal streams, from a fixed seed.
 
 #![cfg(feature = "pcap")]
 
@@ -11,6 +11,8 @@ mod rng;
 
 use aqueduct::event::frame::{EndMark, FileHeader, LossMark, packet_header};
 use aqueduct::recv::reader::pcap::link::udp_payload;
+use aqueduct::signal::array::Layout;
+use aqueduct::signal::wire;
 use rng::Rng;
 
 /// Damages `bytes`: mostly near the front, where the headers are.
@@ -146,4 +148,29 @@ fn layout() {
         b"x,2x,a:B,1073741800x",
     ];
     smoke(&layouts.map(<[u8]>::to_vec), 200_000, bodies::layout);
+}
+
+#[test]
+fn signal() {
+    let mut seeds: Vec<Vec<u8>> = [
+        r#"{"protocol":"tcp","interface":"127.0.0.1","port":"35765","transfermode":"plaindata","streamtype":"analogsignal","dtype":"<i2","shape":[-1,3],"axisorder":[1,0],"buffer_size":8,"compression":"blosc-lz4","scale":0.5,"offset":null,"units":"V","sample_rate":30000.0,"double":true,"fill":-1,"shm_id":"/dev/shm/x","nb_channel":3}"#,
+        r#"{"protocol":"ipc","interface":"pyacq_pipe_X","dtype":[["time","<u8"],["label","S16"],["xy","<f4",[2,2]]],"shape":[-1]}"#,
+        r#"{"protocol":"shm","interface":"a","dtype":"datetime64[ms]","shape":[100,2,3],"compression":"blosc-zstd"}"#,
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec();
+    for (shape, order) in [
+        (vec![4, 3], vec![0, 1]),
+        (vec![4, 3], vec![1, 0]),
+        (vec![5], vec![0]),
+        (vec![0, 2, 2], vec![2, 0, 1]),
+    ] {
+        let layout = Layout::ordered(4, &shape, &order).unwrap();
+        let header = wire::encode(9, &layout);
+        seeds.push([&[4, 12], header.as_slice()].concat());
+        // The same backwards.
+        let reverse = layout.every(-1);
+        seeds.push([&[4, 12], wire::encode(9, &reverse).as_slice()].concat());
+    }
+    smoke(&seeds, 400_000, bodies::signal);
 }

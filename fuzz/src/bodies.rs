@@ -6,6 +6,9 @@ use aqueduct::event::frame::{EndMark, FileHeader, Kind, LossMark, Parsed, Record
 use aqueduct::event::layout::{FieldType, MAX_SIZE, PacketLayout, Value};
 use aqueduct::event::reader::{Entry, EventFile};
 use aqueduct::recv::reader::pcap::{LinkType, Skip, link::udp_payload};
+use aqueduct::signal::array;
+use aqueduct::signal::params::Params;
+use aqueduct::signal::wire;
 use aqueduct::spead::{Flavour, Malformed, Packet, id};
 
 /// What the wire format's text says about `data`, written as slowly and plainly as possible.
@@ -292,4 +295,36 @@ pub fn layout(data: &[u8]) {
     }
     let csv = String::from_utf8(csv).expect("CSV is UTF-8");
     assert!(csv.find('\n') == Some(csv.len() - 1) && csv.matches(',').count() + 1 >= layout.fields().len());
+}
+
+/// The first byte is the bytes of an element and the second how much data there is, then a chunk's header; or `{`, and it is a stream's params.
+pub fn signal(data: &[u8]) {
+    if data.first() == Some(&b'{') {
+        let Ok(text) = std::str::from_utf8(data) else { return };
+        let Ok(params) = Params::from_json(text) else { return };
+        let known = params.check();
+        let again = Params::from_json(&params.to_json()).expect("what it wrote itself");
+        assert_eq!(again.check(), known);
+        assert_eq!(
+            (again.dtype.size(), &again.shape, again.address()),
+            (params.dtype.size(), &params.shape, params.address())
+        );
+        return;
+    }
+    let [item, size, header @ ..] = data else { return };
+    let (item, size) = (usize::from(*item), 4 * usize::from(*size));
+    let Ok((index, layout)) = wire::parse(header, item, size) else { return };
+    assert_eq!(wire::encode(index, &layout), header);
+    assert!(layout.extent().end <= size && layout.shape()[0] as u64 <= index);
+    // Elements that lie on each other could be more than there is data; who takes chunks in refuses these.
+    if layout.size() <= size {
+        let content: Vec<u8> = (0..size).map(|i| i as u8).collect();
+        let packed = layout.packed();
+        let mut copy = vec![0; packed.size()];
+        // SAFETY: the layout lies within the content, as was just asserted, and the copy is as large as the packed one.
+        unsafe { array::copy(content.as_ptr(), &layout, copy.as_mut_ptr(), &packed) };
+        if !layout.is_empty() && item > 0 {
+            assert_eq!(copy[packed.offset()], content[layout.offset()]);
+        }
+    }
 }

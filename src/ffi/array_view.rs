@@ -146,24 +146,28 @@ impl ViewOut {
     }
 
     fn write(self, owner: Owner, data: *const u8, view: aq_array_view) -> Result<Outcome> {
-        let layout = owner.layout();
-        let empty = layout.is_empty();
-        let value = aq_array_view {
-            // wrapping_add: within the memory by the layout's invariant, but where there are no elements.
-            data: if empty { data } else { data.wrapping_add(layout.offset()) }.cast(),
-            size: layout.size(),
-            ndim: layout.shape().len(),
-            shape: layout.shape().as_ptr(),
-            strides: layout.strides().as_ptr(),
-            contiguous: layout.is_c_order().into(),
-            frames: layout.shape().first().copied().unwrap_or(0),
-            ..view
-        };
-        // The lists are memory of their own, which stays where it is.
         let held = handle::new::<Held>(owner);
-        let value = aq_array_view { held: held.cast(), ..value };
-        // SAFETY: checked by new.
-        unsafe { sized::write(self.0, &value, "view") }.inspect_err(|_| {
+        // SAFETY: just made.
+        let written = unsafe { handle::borrow(held, "view") }.and_then(|owner| {
+            // The lists lie in the handle, which stays where it is.
+            let layout = owner.layout();
+            let empty = layout.is_empty();
+            let value = aq_array_view {
+                // wrapping_add: within the memory by the layout's invariant, but where there are no elements.
+                data: if empty { data } else { data.wrapping_add(layout.offset()) }.cast(),
+                size: layout.size(),
+                ndim: layout.shape().len(),
+                shape: layout.shape().as_ptr(),
+                strides: layout.strides().as_ptr(),
+                contiguous: layout.is_c_order().into(),
+                frames: layout.shape().first().copied().unwrap_or(0),
+                held: held.cast(),
+                ..view
+            };
+            // SAFETY: checked by new.
+            unsafe { sized::write(self.0, &value, "view") }
+        });
+        written.inspect_err(|_| {
             // SAFETY: just made, and known to nobody.
             let _ = unsafe { handle::free(held, "view") };
         })

@@ -67,7 +67,14 @@ macro_rules! names {
 
 names!(Protocol, "protocol", Tcp = "tcp", Ipc = "ipc", Inproc = "inproc", Shm = "shm");
 names!(TransferMode, "transfermode", PlainData = "plaindata", SharedMem = "sharedmem");
-names!(Compression, "compression", None = "", BloscBloscLz = "blosc-blosclz", BloscLz4 = "blosc-lz4", BloscZstd = "blosc-zstd");
+names!(
+    Compression,
+    "compression",
+    None = "",
+    BloscBloscLz = "blosc-blosclz",
+    BloscLz4 = "blosc-lz4",
+    BloscZstd = "blosc-zstd"
+);
 
 /// What a stream carries, and where it is to be had.
 #[derive(Debug, Clone, PartialEq)]

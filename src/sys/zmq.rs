@@ -40,6 +40,7 @@ unsafe extern "C" {
     fn zmq_close(socket: *mut c_void) -> c_int;
     fn zmq_bind(socket: *mut c_void, address: *const c_char) -> c_int;
     fn zmq_connect(socket: *mut c_void, address: *const c_char) -> c_int;
+    fn zmq_disconnect(socket: *mut c_void, address: *const c_char) -> c_int;
     fn zmq_setsockopt(socket: *mut c_void, option: c_int, value: *const c_void, size: usize) -> c_int;
     fn zmq_getsockopt(socket: *mut c_void, option: c_int, value: *mut c_void, size: *mut usize) -> c_int;
     fn zmq_socket_monitor(socket: *mut c_void, address: *const c_char, events: c_int) -> c_int;
@@ -66,6 +67,8 @@ const SNDMORE: c_int = 2;
 const POLLIN: c_short = 1;
 /// Of a monitor: a peer has answered as one of ZeroMQ does.
 const HANDSHAKE_SUCCEEDED: c_int = 0x1000;
+/// Of a monitor: a connection has ended.
+const DISCONNECTED: c_int = 0x0200;
 
 /// What a socket is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,24 +223,45 @@ impl Socket {
         check(unsafe { zmq_connect(self.raw.as_ptr(), address.as_ptr()) }).map(drop)
     }
 
+    /// Connects once more, in place of a connection that is there or is being tried. Messages that wait are lost.
+    pub fn reconnect(&self, address: &str) -> io::Result<()> {
+        let text = CString::new(address)?;
+        // SAFETY: a C string; the socket is open and this thread its only user. It fails if libzmq has forgotten the connection: the better.
+        unsafe { zmq_disconnect(self.raw.as_ptr(), text.as_ptr()) };
+        self.connect(address)
+    }
+
     /// Connects, and waits until a peer has answered there. False: none has before the deadline; the socket goes on trying.
     pub fn connect_within(&self, address: &str, deadline: Option<Instant>) -> io::Result<bool> {
+        let monitor = self.monitor(HANDSHAKE_SUCCEEDED)?;
+        let connected = self.connect(address).and_then(|()| monitor.wait_readable(None, deadline));
+        self.end_monitor();
+        connected
+    }
+
+    /// A socket with a message for each connection that ends. To be dropped after this one: libzmq's thread waits for ever to tell a monitor that is gone.
+    pub fn disconnections(&self) -> io::Result<Self> {
+        self.monitor(DISCONNECTED)
+    }
+
+    /// Each socket has one monitor at the most: a second one ends the first.
+    fn monitor(&self, events: c_int) -> io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("inproc://aqueduct-monitor-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let text = CString::new(name.as_str())?;
         // SAFETY: a C string; the socket is open and this thread its only user.
-        check(unsafe { zmq_socket_monitor(self.raw.as_ptr(), text.as_ptr(), HANDSHAKE_SUCCEEDED) })?;
-        let watch = || {
-            let monitor = Self::new(&self.context, Kind::Pair)?;
-            monitor.set_linger(Duration::ZERO)?;
-            monitor.connect(&name)?;
-            self.connect(address)?;
-            monitor.wait_readable(None, deadline)
-        };
-        let connected = watch();
-        // SAFETY: as above; NULL ends it.
+        check(unsafe { zmq_socket_monitor(self.raw.as_ptr(), text.as_ptr(), events) })?;
+        let monitor = Self::new(&self.context, Kind::Pair)?;
+        monitor.set_linger(Duration::ZERO)?;
+        // Without a limit: libzmq's thread would wait for who does not look.
+        monitor.set(Setting::ReceiveHighWater, 0)?;
+        monitor.connect(&name)?;
+        Ok(monitor)
+    }
+
+    fn end_monitor(&self) {
+        // SAFETY: the socket is open and this thread its only user; NULL ends it.
         unsafe { zmq_socket_monitor(self.raw.as_ptr(), std::ptr::null(), 0) };
-        connected
     }
 
     /// The address that was bound last, with the port that the system chose.
@@ -276,14 +300,24 @@ impl Socket {
         other: Option<BorrowedFd<'_>>,
         deadline: Option<Instant>,
     ) -> io::Result<bool> {
-        let item = |socket, fd| PollItem { socket, fd, events: POLLIN, revents: 0 };
         let fd = other.map_or(-1, |fd| fd.as_raw_fd());
-        let mut items = [item(self.raw.as_ptr(), -1), item(std::ptr::null_mut(), fd)];
+        self.wait(other.map(|_| (std::ptr::null_mut(), fd)), deadline)
+    }
+
+    /// Waits until a message can be received from this socket or the other. False: the deadline has passed.
+    pub fn wait_either(&self, other: &Self, deadline: Option<Instant>) -> io::Result<bool> {
+        self.wait(Some((other.raw.as_ptr(), -1)), deadline)
+    }
+
+    fn wait(&self, other: Option<(*mut c_void, c_int)>, deadline: Option<Instant>) -> io::Result<bool> {
+        let item = |socket, fd| PollItem { socket, fd, events: POLLIN, revents: 0 };
+        let (socket, fd) = other.unwrap_or((std::ptr::null_mut(), -1));
+        let mut items = [item(self.raw.as_ptr(), -1), item(socket, fd)];
         let count = if other.is_some() { 2 } else { 1 };
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let time = left.map_or(-1, |left| c_long::from(milliseconds(left)));
-            // SAFETY: as many items as it is told, of an open socket of which this thread is the only user, and a borrowed descriptor.
+            // SAFETY: as many items as it is told, of open sockets of which this thread is the only user, and a borrowed descriptor.
             match check(unsafe { zmq_poll(items.as_mut_ptr(), count, time) }) {
                 Ok(0) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
                 Ok(ready) => return Ok(ready > 0),
@@ -317,6 +351,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        self.end_monitor();
         // SAFETY: open until now, and not used any more. It can fail only for what is no socket.
         unsafe { zmq_close(self.raw.as_ptr()) };
     }

@@ -65,7 +65,7 @@ impl Work for Convert {
 /// # Errors
 /// `Invalid`: the output's frames have another shape, or a type that those of the input cannot be converted to.
 pub fn converter(input: SharedInput, output: SharedOutput) -> Result<Node> {
-    let params = output.params();
+    let params = output.source().clone();
     let work = Convert { cast: None, outlet: Outlet::new(output.clone()), output: params };
     Node::new(input, vec![output], Box::new(work))
 }

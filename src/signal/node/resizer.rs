@@ -70,7 +70,7 @@ pub fn resizer(input: SharedInput, output: SharedOutput, frames: usize) -> Resul
     if frames == 0 {
         return Err(Error::invalid("chunk resizer: frames must be at least 1 (got 0)"));
     }
-    let params = output.params();
+    let params = output.source().clone();
     let chunker = Chunker::new(Length::Exactly(frames));
     let work = Resize { chunker, outlet: Outlet::new(output.clone()), output: params };
     Node::new(input, vec![output], Box::new(work))

@@ -69,7 +69,10 @@ pub(super) fn content_size(container: &[u8], most: u64) -> Result<usize> {
         return Err(wrong(&format!("version must be 1 to {VERSION} (got {version})")));
     }
     if !CODECS.contains(&(flags >> 5)) {
-        return Err(wrong(&format!("codec must be 0 (BloscLZ), 1 (LZ4) or 4 (Zstandard) (got {})", flags >> 5)));
+        return Err(wrong(&format!(
+            "codec must be 0 (BloscLZ), 1 (LZ4) or 4 (Zstandard) (got {})",
+            flags >> 5
+        )));
     }
     let mut size = 0;
     // SAFETY: blosc reads as many bytes as it is told, and writes a number.

@@ -91,6 +91,8 @@ pub struct SubscriberStats {
     pub frames: u64,
     /// Messages that were no chunks of this stream.
     pub malformed: u64,
+    /// Connections that ended: the publisher went, or sent a chunk of more than `max_chunk` bytes.
+    pub disconnections: u64,
     /// Messages that were dropped by `empty_queue`.
     pub emptied: u64,
     /// Of the transfer mode `sharedmem`: chunks that were overwritten before they were read.

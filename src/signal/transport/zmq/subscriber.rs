@@ -34,18 +34,22 @@ const WORD: usize = 16;
 
 /// The input's end over ZeroMQ.
 ///
-/// A publisher that is not there, or goes, is waited for: `Ended` never comes. To one that comes again it is `receive` (or `empty_queue`) that subscribes
+/// A publisher that is not there, or goes, is waited for: `Ended` never comes. So is one that sends a chunk of more than `max_chunk` bytes: libzmq ends the
+/// connection then, and it is made anew; what was sent meanwhile is missed. To one that comes again it is `receive` (or `empty_queue`) that subscribes
 /// anew, for which the descriptor becomes readable: chunks before that are missed. A message that is no chunk of this stream is `Failed`, with an error of kind
 /// `Format` or `Truncated`, and counted; the stream goes on.
 ///
 /// Its descriptor is level-triggered, as all of this library: readable while there is a message, or news of which nothing is known before the next `receive`, which
-/// may then find none. (libzmq's own, ZMQ_FD, is not: it tells of news once. It is one of two that an epoll descriptor watches; the other
-/// is an eventfd that `receive` leaves raised when there is more.)
+/// may then find none. (libzmq's own, ZMQ_FD, is not: it tells of news once. It is one of three that an epoll descriptor watches; the others
+/// are that of the socket that tells of connections that ended, and an eventfd that `receive` leaves raised when there is more.)
 #[derive(Debug)]
 pub struct ZmqSubscriber {
-    // Before the socket, whose descriptor it watches.
+    // Before the sockets, whose descriptors it watches.
     level: OnceCell<Level>,
     socket: Socket,
+    /// Tells when the publisher goes, or is thrown out by libzmq: for a message that is too large, or what is no ZeroMQ. Behind the socket, which tells it.
+    disconnections: Socket,
+    url: String,
     ring: Option<RingReader>,
     compression: Compression,
     item: usize,
@@ -53,6 +57,9 @@ pub struct ZmqSubscriber {
     config: SubscriberConfig,
     stats: SubscriberStats,
     malformed: Limited,
+    /// A connection has ended, and is to be mended.
+    ended: bool,
+    gone: Limited,
 }
 
 /// The descriptor that outsiders wait with.
@@ -108,14 +115,17 @@ impl ZmqSubscriber {
             Ok((socket, answered))
         };
         let made: std::io::Result<(Socket, bool)> = make();
-        let (socket, answered) = made.map_err(|reason| Error::io(format_args!("connect {url}"), &reason))?;
+        let context = |reason: std::io::Error| Error::io(format_args!("connect {url}"), &reason);
+        let (socket, answered) = made.map_err(context)?;
         if !answered {
             let reason = format!("connect {url}: no output has answered there within the time");
             return Err(Error::new(ErrorKind::NotFound, reason));
         }
         Ok(Self {
             level: OnceCell::new(),
+            disconnections: socket.disconnections().map_err(context)?,
             socket,
+            url: url.clone(),
             ring,
             compression: params.compression,
             item: params.dtype.size(),
@@ -123,6 +133,8 @@ impl ZmqSubscriber {
             config: config.clone(),
             stats: SubscriberStats::default(),
             malformed: Limited::new("signal stream: messages that are no chunks"),
+            ended: false,
+            gone: Limited::new("signal stream: outputs that went"),
         })
     }
 
@@ -240,10 +252,33 @@ impl ZmqSubscriber {
         Ok(None)
     }
 
+    /// Connects anew if the connection has ended, and no message is left of it. To a publisher that comes again libzmq would do so by itself, but not to one that
+    /// it has thrown out. True: messages that came before that may have come meanwhile.
+    fn mend(&mut self) -> std::io::Result<bool> {
+        let mut ended = false;
+        while self.disconnections.receive()?.is_some() {
+            ended = true;
+        }
+        if self.ended {
+            self.stats.disconnections += 1;
+            let most = self.config.max_chunk;
+            self.gone.note(|| {
+                format!(
+                    "{} ended, or sent a chunk of more than {most} bytes; it is connected to anew",
+                    self.url
+                )
+            });
+            self.socket.reconnect(&self.url)?;
+        }
+        // All messages of a connection are there before it is told that it ended: once more they are looked for.
+        self.ended = ended;
+        Ok(ended)
+    }
+
     /// Has the descriptor, if anybody asked for it, tell whether there is more.
     fn settle(&self) -> std::io::Result<()> {
         let Some(level) = self.level.get() else { return Ok(()) };
-        if self.socket.is_readable()? {
+        if self.ended || self.socket.is_readable()? || self.disconnections.is_readable()? {
             level.more.raise();
         } else {
             level.more.lower();
@@ -282,13 +317,14 @@ impl Subscriber for ZmqSubscriber {
             match self.next() {
                 Ok(Some(chunk)) => break Ok(chunk),
                 Err(error) => break Err(NoChunk::Failed(error)),
+                Ok(None) if self.mend().map_err(|reason| NoChunk::Failed(failed(reason)))? => continue,
                 Ok(None) if wait == Wait::No => break Err(NoChunk::Empty),
                 Ok(None) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
                     break Err(NoChunk::TimedOut);
                 }
                 Ok(None) => {}
             }
-            match self.socket.wait_readable(None, deadline) {
+            match self.socket.wait_either(&self.disconnections, deadline) {
                 Ok(true) => {}
                 Ok(false) => break Err(NoChunk::TimedOut),
                 Err(reason) => break Err(NoChunk::Failed(failed(reason))),
@@ -306,7 +342,7 @@ impl Subscriber for ZmqSubscriber {
                 let more = EventFd::new()?;
                 // What there is now is found out by the first `receive`.
                 more.raise();
-                let any = AnyOf::new(&[self.socket.news()?, more.as_fd()])?;
+                let any = AnyOf::new(&[self.socket.news()?, self.disconnections.news()?, more.as_fd()])?;
                 Ok(Level { any, more })
             };
             let level = make().map_err(|reason| Error::io("make a descriptor of a subscriber", &reason))?;
