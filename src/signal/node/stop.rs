@@ -23,7 +23,7 @@ const NOW: u8 = 2;
 /// What a node takes before it stops.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Drain {
-    /// Nothing more from the input, only what is in the node; or else what waits there, too.
+    /// Also what waits in the input; else only what the node has taken.
     pub input: bool,
     /// What is known to be on its way: frames before this index.
     pub target: Option<u64>,
