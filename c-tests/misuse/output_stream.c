@@ -39,7 +39,7 @@ static void fields(void)
     CHECK_FIELD(INPROC, transfermode, 2, AQ_E_INVALID, "transfermode must be one of AQ_TRANSFER_* (got 2)");
     CHECK_FIELD(INPROC, transfermode, 1, AQ_E_INVALID, "transfermode must be plaindata with protocol inproc");
     CHECK_FIELD(SHM, compression, 2, AQ_E_INVALID, "compression must be none with protocol shm (got blosc-lz4)");
-    CHECK_FIELD(SHM, compression, 3, AQ_E_INVALID, "compression must be one of AQ_COMPRESSION_* (got 3)");
+    CHECK_FIELD(SHM, compression, 4, AQ_E_INVALID, "compression must be one of AQ_COMPRESSION_* (got 4)");
     CHECK_FIELD(INPROC, port, -1, AQ_E_INVALID, "port must be 0 to 65535 (got -1)");
     CHECK_FIELD(INPROC, port, 65536, AQ_E_INVALID, "port must be 0 to 65535 (got 65536)");
     CHECK_FIELD(INPROC, streamtype, 6, AQ_E_INVALID, "streamtype must be one of AQ_STREAM_* (got 6)");
