@@ -1,8 +1,8 @@
 //! Sending SPEAD: heaps become packets, and packets leave at a pace.
 //!
-//! A [`SendHeap`] refers to its items and copies nothing. A [`SendStream`](stream::SendStream) has a bounded queue of them and one thread, which
+//! A [`SendHeap`] refers to its items and copies nothing. A [`SendStream`] has a bounded queue of them and one thread, which
 //! cuts them into packets, keeps to the rate and hands batches of packets to a [`sink`]. Every packet and every heap ends in exactly one
-//! counter of its [`stats`].
+//! counter of [`SendStats`].
 //!
 //! | file | what it is |
 //! |---|---|
@@ -18,6 +18,15 @@
 
 pub mod group;
 pub mod heap;
+mod job;
+pub mod pace;
 pub mod packets;
+pub mod sink;
+mod stats;
+mod stream;
+mod worker;
 
 pub use heap::{Bytes, SendHeap, SendValue};
+pub use job::{DoneFn, End, HeapResult, Order, Report, Request, Waiter};
+pub use stats::SendStats;
+pub use stream::{SendConfig, SendStream, SubmitError};
