@@ -9,6 +9,7 @@ mod tcp;
 mod udp;
 
 pub use file::{FileFormat, FileSink};
+pub use socket::Destination;
 pub use inproc::InprocSink;
 pub use tcp::{TcpSendConfig, TcpSink};
 pub use udp::{UdpSendConfig, UdpSink};

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::socket::{prepare, resolve};
-pub use super::socket::Destination;
+use super::socket::{Destination, prepare, resolve};
 use super::{OutPacket, Refusal, Sent, Sink, StopFlag};
 use crate::error::{Error, Result};
 use crate::sys::gather::Gather;
