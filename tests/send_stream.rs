@@ -23,7 +23,8 @@ use aqueduct::send::sink::{
     Destination, FileFormat, FileSink, InprocSink, Sink, TcpSendConfig, TcpSink, UdpSendConfig, UdpSink,
 };
 use aqueduct::send::{
-    End, HeapResult, Order, Report, Request, SendConfig, SendHeap, SendStats, SendStream, SendValue, SubmitError,
+    End, HeapResult, Order, Report, Request, SendConfig, SendHeap, SendStats, SendStream, SendValue,
+    SubmitError,
 };
 use aqueduct::spead::item::ItemValue;
 use aqueduct::spead::{Packet, id};
@@ -84,7 +85,8 @@ fn transfer(config: SendConfig, sink: Box<dyn Sink>, receiver: &HeapRingStream) 
     let sizes: Vec<usize> = (0..60).map(|i| 1 + i * i * 37 % 20_011).collect();
     let (tx, rx) = mpsc::channel();
     let report = Report::Call(Arc::new(move |result: &HeapResult| tx.send(result.clone()).unwrap()));
-    let expected: Vec<_> = sizes.iter().enumerate().map(|(i, &size)| (i as u64 + 1, i as u64, size)).collect();
+    let expected: Vec<_> =
+        sizes.iter().enumerate().map(|(i, &size)| (i as u64 + 1, i as u64, size)).collect();
     let last = std::thread::scope(|scope| {
         let received = scope.spawn(|| received(receiver));
         for (i, &size) in sizes.iter().enumerate() {
@@ -129,7 +131,8 @@ fn over_udp_with_and_without_gso_in_all_packet_sizes() {
                 let udp = UdpConfig { host: host.into(), max_size: 65_535, ..UdpConfig::default() };
                 let reader = UdpReader::new(udp).unwrap();
                 let destinations = vec![Destination { host: host.into(), port: reader.port() }];
-                let sink = UdpSink::new(&UdpSendConfig { destinations, gso, ..UdpSendConfig::default() }).unwrap();
+                let sink =
+                    UdpSink::new(&UdpSendConfig { destinations, gso, ..UdpSendConfig::default() }).unwrap();
                 // No faster than a receiver can be on a busy machine.
                 let pace = Pace { rate: 2e7, ..Pace::default() };
                 let config = SendConfig { max_packet_size, pace, ..SendConfig::default() };
@@ -246,7 +249,10 @@ fn what_the_kernel_does_not_take_is_an_error_of_the_heap() {
         let stream = SendStream::new(large, Box::new(UdpSink::new(&config).unwrap())).unwrap();
         let result = stream.send(Request::new(heap(1, 100_000)), Wait::Forever).unwrap();
         let End::Failed(error) = &result.end else { panic!("{result:?}") };
-        assert!(error.message().contains("sending 9000 bytes to 10.77.0.9:7148 (more than the path's MTU"), "{error}");
+        assert!(
+            error.message().contains("sending 9000 bytes to 10.77.0.9:7148 (more than the path's MTU"),
+            "{error}"
+        );
         assert_eq!((result.packets_sent, result.packets_unsent), (0, 12));
         let small = stream.send(Request::new(heap(1, 100)), Wait::Forever).unwrap();
         assert_eq!(small.end, End::Sent);
@@ -295,7 +301,8 @@ fn a_broken_connection_is_an_error_of_every_heap_after_it() {
 fn stuck() -> (SendStream, Arc<InprocQueue>) {
     let queue = Arc::new(InprocQueue::new(1).unwrap());
     let sink = InprocSink::new(vec![queue.clone()]).unwrap();
-    let stream = SendStream::new(SendConfig { max_heaps: 2, ..SendConfig::default() }, Box::new(sink)).unwrap();
+    let stream =
+        SendStream::new(SendConfig { max_heaps: 2, ..SendConfig::default() }, Box::new(sink)).unwrap();
     (stream, queue)
 }
 
@@ -441,7 +448,9 @@ fn what_cannot_be_sent_is_refused_at_once() {
     assert_eq!(error.message(), "a group of 5 heaps is larger than max_heaps (4)");
     let error = |config| SendStream::new(config, sink()).err().unwrap().message().to_owned();
     let default = SendConfig::default();
-    assert!(error(SendConfig { max_packet_size: 10, ..default }).contains("max_packet_size must be between 56"));
+    assert!(
+        error(SendConfig { max_packet_size: 10, ..default }).contains("max_packet_size must be between 56")
+    );
     assert!(error(SendConfig { max_heaps: 0, ..default }).contains("max_heaps must be between 1"));
     for pace in [
         Pace { rate: f64::NAN, ..Pace::default() },
@@ -469,7 +478,8 @@ fn what_cannot_be_sent_is_refused_at_once() {
 #[test]
 fn to_a_group_on_an_interface() {
     support::network::in_a_network_of_its_own(|| {
-        for (group, interface) in [("239.255.77.9", "10.77.0.1"), ("239.255.77.9", "d0"), ("ff12::79", "d0")] {
+        for (group, interface) in [("239.255.77.9", "10.77.0.1"), ("239.255.77.9", "d0"), ("ff12::79", "d0")]
+        {
             let udp = UdpConfig { host: group.into(), interface: "d0".into(), ..UdpConfig::default() };
             let reader = UdpReader::new(udp).unwrap();
             let config = UdpSendConfig {

@@ -3,7 +3,6 @@
 //! Invariant: no two items have the same identifier or name. One thread at a time.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::heap::{Bytes, SendHeap, SendValue};
 use crate::error::{Error, ErrorKind, Result};
@@ -78,11 +77,11 @@ impl SendGroup {
         self.items.is_empty()
     }
 
-    /// Adds an item, without a value. One with the same identifier is described anew, and its value is gone.
+    /// Adds an item, without a value. One with the same identifier is described anew, and its value is answered.
     ///
     /// # Errors
     /// What does not fit in the flavour, or is another item's name.
-    pub fn add(&mut self, descriptor: Descriptor) -> Result<()> {
+    pub fn add(&mut self, descriptor: Descriptor) -> Result<Option<SendValue>> {
         let descriptor = descriptor.for_bug_compat(self.bug_compat)?;
         let (id, bits) = (descriptor.id, self.flavour.id_bits());
         if id >> bits != 0 {
@@ -96,22 +95,23 @@ impl SendGroup {
             return Err(Error::invalid(format!("name {name:?} is that of item {other:#x} already")));
         }
         let described = descriptor.to_bytes(self.flavour, self.bug_compat)?.into();
-        let item = Item { descriptor, described, value: None, descriptor_is_stale: true, value_is_stale: false };
+        let item =
+            Item { descriptor, described, value: None, descriptor_is_stale: true, value_is_stale: false };
         match self.by_id.get(&id).and_then(|&index| self.items.get_mut(index)) {
-            Some(old) => *old = item,
+            Some(old) => Ok(std::mem::replace(old, item).value),
             None => {
                 self.by_id.insert(id, self.items.len());
                 self.items.push(item);
+                Ok(None)
             }
         }
-        Ok(())
     }
 
     fn item(&mut self, id: u64) -> Result<&mut Item> {
         let index = self.by_id.get(&id).copied();
-        index.and_then(|index| self.items.get_mut(index)).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("id: the group has no item {id:#x}"))
-        })
+        index
+            .and_then(|index| self.items.get_mut(index))
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("id: the group has no item {id:#x}")))
     }
 
     /// The description of an item.
@@ -119,22 +119,20 @@ impl SendGroup {
         self.by_id.get(&id).and_then(|&index| self.items.get(index)).map(|item| &item.descriptor)
     }
 
-    /// Sets a value; `elements` as [`Descriptor::encode`] takes them. It counts as changed, whatever it was before.
-    pub fn set(&mut self, id: u64, elements: &[u8]) -> Result<()> {
+    /// Sets a value, and answers the one before; `elements` as [`Descriptor::encode`] takes them. It counts as changed, whatever it was before.
+    pub fn set(&mut self, id: u64, elements: &[u8]) -> Result<Option<SendValue>> {
         let flavour = self.flavour;
         let item = self.item(id)?;
         let encoded = item.descriptor.encode(elements, flavour)?;
-        item.set(match encoded.immediate {
+        Ok(item.set(match encoded.immediate {
             Some(value) => SendValue::Immediate(value),
             None => SendValue::Addressed(encoded.bytes.into()),
-        });
-        Ok(())
+        }))
     }
 
-    /// Sets a value to bytes as they stand on the wire, which are not copied.
-    pub fn set_wire(&mut self, id: u64, bytes: Bytes) -> Result<()> {
-        self.item(id)?.set(SendValue::Addressed(bytes));
-        Ok(())
+    /// Sets a value to bytes as they stand on the wire, which are not copied, and answers the one before.
+    pub fn set_wire(&mut self, id: u64, bytes: Bytes) -> Result<Option<SendValue>> {
+        Ok(self.item(id)?.set(SendValue::Addressed(bytes)))
     }
 
     /// Makes a heap, and takes what is in it as known to receivers from now on.
@@ -161,17 +159,12 @@ impl SendGroup {
         }
         Ok(heap)
     }
-
-    /// The same, ready to be sent.
-    pub fn shared_heap(&mut self, contents: Contents) -> Result<Arc<SendHeap>> {
-        self.heap(contents).map(Arc::new)
-    }
 }
 
 impl Item {
-    fn set(&mut self, value: SendValue) {
-        self.value = Some(value);
+    fn set(&mut self, value: SendValue) -> Option<SendValue> {
         self.value_is_stale = true;
+        self.value.replace(value)
     }
 }
 
@@ -214,8 +207,13 @@ mod tests {
     fn what_is_refused() {
         let mut group = SendGroup::new(flavour(48).unwrap(), 8);
         group.add(described(0x1000, "a", "<u4")).unwrap();
-        let message = |result: Result<()>| result.unwrap_err().message().to_owned();
-        assert_eq!(message(group.add(described(0x1001, "a", "<u4"))), "name \"a\" is that of item 0x1000 already");
+        fn message<T>(result: Result<T>) -> String {
+            result.err().unwrap().message().to_owned()
+        }
+        assert_eq!(
+            message(group.add(described(0x1001, "a", "<u4"))),
+            "name \"a\" is that of item 0x1000 already"
+        );
         assert!(message(group.add(described(0x8000, "b", "<u4"))).contains("less than 2^15"));
         assert!(message(group.add(described(0x1001, "b", "<c8"))).contains("has no format"));
         assert_eq!(message(group.set(0x1002, &[])), "id: the group has no item 0x1002");

@@ -132,7 +132,9 @@ impl SendHeap {
         }
         if let SendValue::Immediate(value) = value {
             if (id::HEAP_CNT..=id::PAYLOAD_LENGTH).contains(&id) {
-                return Err(Error::invalid(format!("id {id} describes a packet, which is not the heap's to say")));
+                return Err(Error::invalid(format!(
+                    "id {id} describes a packet, which is not the heap's to say"
+                )));
             }
             if value >> bits != 0 {
                 let rule = format!("value of item {id:#x} must be less than 2^{bits} in {flavour}");

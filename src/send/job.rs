@@ -172,7 +172,8 @@ impl Job {
     pub(super) fn take_up(&mut self) -> Option<(usize, usize)> {
         let n = self.entries.len();
         let turn = self.turn;
-        let index = (turn..turn + n).map(|i| i % n).find(|&i| !self.entries.get(i).is_none_or(Entry::is_taken_up))?;
+        let index =
+            (turn..turn + n).map(|i| i % n).find(|&i| !self.entries.get(i).is_none_or(Entry::is_taken_up))?;
         let entry = self.entries.get_mut(index)?;
         let packet = entry.next;
         entry.next += 1;

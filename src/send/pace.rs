@@ -111,7 +111,11 @@ mod tests {
                 let late = (burst as f64 * 1e9 / rate) as u64;
                 let left = run(rate, burst, late.min(100_000), |_| 0);
                 let bytes = bytes_until(&left, SECOND) as f64;
-                assert!((bytes / rate - 1.0).abs() < 0.01 + burst as f64 / rate, "{rate} {burst}: {}", bytes / rate);
+                assert!(
+                    (bytes / rate - 1.0).abs() < 0.01 + burst as f64 / rate,
+                    "{rate} {burst}: {}",
+                    bytes / rate
+                );
             }
         }
     }
@@ -122,9 +126,15 @@ mod tests {
         // Held up from 0.2 s to 0.21 s: 10 ms are made up for in 200 ms.
         let hold = |now: u64| if (SECOND / 5..SECOND / 5 + 700_000).contains(&now) { 10_000_000 } else { 0 };
         let left = run(rate, 65_536, 0, hold);
-        let between = |a: u64, b: u64| (bytes_until(&left, b) - bytes_until(&left, a)) as f64 / rate * 1e9 / (b - a) as f64;
+        let between = |a: u64, b: u64| {
+            (bytes_until(&left, b) - bytes_until(&left, a)) as f64 / rate * 1e9 / (b - a) as f64
+        };
         let after = SECOND / 5 + 12_000_000;
-        assert!((between(after, after + 100_000_000) - 1.05).abs() < 0.01, "{}", between(after, after + 100_000_000));
+        assert!(
+            (between(after, after + 100_000_000) - 1.05).abs() < 0.01,
+            "{}",
+            between(after, after + 100_000_000)
+        );
         assert!((between(SECOND / 2, SECOND) - 1.0).abs() < 0.002);
         assert!((bytes_until(&left, SECOND) as f64 / rate - 1.0).abs() < 0.002);
     }

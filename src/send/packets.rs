@@ -209,7 +209,8 @@ impl Packets {
         // The last item that starts there or before; those without bytes are passed over.
         let mut next = self.starts.partition_point(|&(start, _)| start <= at).saturating_sub(1);
         while at < range.end {
-            let item = self.starts.get(next).and_then(|&(start, index)| Some((start, heap.items().get(index)?)));
+            let item =
+                self.starts.get(next).and_then(|&(start, index)| Some((start, heap.items().get(index)?)));
             let Some((start, item)) = item.filter(|_| at < self.items_length) else { break };
             next += 1;
             let SendValue::Addressed(bytes) = &item.value else { continue };
@@ -305,7 +306,8 @@ mod tests {
     fn packets_fill_up() {
         let one = heap(48, false, &[bytes(8192)]);
         // 1472 - 40 - 8 in the first, 1472 - 40 in the others.
-        let lengths: Vec<u64> = packets(&one, 1472).iter().map(|p| Packet::parse(p).unwrap().payload_length()).collect();
+        let lengths: Vec<u64> =
+            packets(&one, 1472).iter().map(|p| Packet::parse(p).unwrap().payload_length()).collect();
         assert_eq!(lengths, [1424, 1432, 1432, 1432, 1432, 1040]);
         let repeated = heap(48, true, &[bytes(8192)]);
         let offsets: Vec<u64> =
@@ -323,7 +325,8 @@ mod tests {
                 let heap = heap(40, false, &items);
                 for size in [56, 63, 64, 72, 200, 1472] {
                     let all = packets(&heap, size);
-                    let pointers: usize = all.iter().map(|p| Packet::parse(p).unwrap().pointers().len() - 4).sum();
+                    let pointers: usize =
+                        all.iter().map(|p| Packet::parse(p).unwrap().pointers().len() - 4).sum();
                     let padded = Packet::parse(&all[0]).unwrap().heap_length().unwrap() > length as u64;
                     assert_eq!(pointers, n + 1 + usize::from(padded));
                 }

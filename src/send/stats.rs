@@ -39,8 +39,7 @@ impl SendStats {
     /// Whether everything that was submitted is accounted for.
     pub fn ledger_closes(&self) -> bool {
         let heaps = self.heaps_sent + self.heaps_failed + self.heaps_cancelled + self.heaps_pending;
-        let packets =
-            self.packets_sent + self.packets_failed + self.packets_cancelled + self.packets_pending;
+        let packets = self.packets_sent + self.packets_failed + self.packets_cancelled + self.packets_pending;
         (heaps, packets) == (self.heaps, self.packets)
     }
 }

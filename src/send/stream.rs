@@ -51,7 +51,9 @@ impl SendConfig {
         check_size(self.max_packet_size)?;
         let Self { max_heaps, pace, .. } = *self;
         if !(1..=MOST_HEAPS).contains(&max_heaps) {
-            return Err(Error::invalid(format!("max_heaps must be between 1 and {MOST_HEAPS} (got {max_heaps})")));
+            return Err(Error::invalid(format!(
+                "max_heaps must be between 1 and {MOST_HEAPS} (got {max_heaps})"
+            )));
         }
         check_rate("rate", pace.rate)?;
         if pace.burst_size == 0 {
@@ -59,7 +61,9 @@ impl SendConfig {
         }
         let ratio = pace.burst_rate_ratio;
         if !(1.0..=1e6).contains(&ratio) {
-            return Err(Error::invalid(format!("burst_rate_ratio must be between 1 and 1000000 (got {ratio})")));
+            return Err(Error::invalid(format!(
+                "burst_rate_ratio must be between 1 and 1000000 (got {ratio})"
+            )));
         }
         Ok(())
     }
@@ -136,7 +140,9 @@ impl SendStream {
         let (substreams, largest) = (sink.substreams(), sink.max_packet_size());
         if config.max_packet_size > largest {
             let size = config.max_packet_size;
-            return Err(Error::invalid(format!("max_packet_size must be at most {largest} here (got {size})")));
+            return Err(Error::invalid(format!(
+                "max_packet_size must be at most {largest} here (got {size})"
+            )));
         }
         let results_fd = EventFd::new().map_err(|e| Error::io("eventfd", &e))?;
         let state = State {
@@ -199,10 +205,14 @@ impl SendStream {
         }
         let max_heaps = self.shared.config.max_heaps;
         if n > max_heaps {
-            return Err(Error::invalid(format!("a group of {n} heaps is larger than max_heaps ({max_heaps})")).into());
+            return Err(Error::invalid(format!(
+                "a group of {n} heaps is larger than max_heaps ({max_heaps})"
+            ))
+            .into());
         }
         // All that can be wrong and all that takes time comes before the lock.
-        let mut entries = requests.into_iter().map(|request| self.entry(request, &report)).collect::<Result<Vec<_>>>()?;
+        let mut entries =
+            requests.into_iter().map(|request| self.entry(request, &report)).collect::<Result<Vec<_>>>()?;
         let mut state = self.wait_for_space(n, wait)?;
         let ticket = state.next_ticket;
         for entry in &mut entries {
@@ -230,19 +240,35 @@ impl SendStream {
     fn entry(&self, request: Request, report: &Report) -> Result<Entry> {
         if request.substream >= self.substreams {
             let (n, got) = (self.substreams, request.substream);
-            return Err(Error::invalid(format!("substream must be less than {n}, the number of destinations (got {got})")));
+            return Err(Error::invalid(format!(
+                "substream must be less than {n}, the number of destinations (got {got})"
+            )));
         }
         let flavour = request.heap.flavour();
         if let Some(cnt) = request.cnt.filter(|&cnt| cnt >> flavour.heap_address_bits != 0) {
             let bits = flavour.heap_address_bits;
-            return Err(Error::invalid(format!("cnt must be less than 2^{bits} in {flavour} (got {cnt:#x})")));
+            return Err(Error::invalid(format!(
+                "cnt must be less than 2^{bits} in {flavour} (got {cnt:#x})"
+            )));
         }
         if let Some(rate) = request.rate {
             check_rate("rate", rate)?;
         }
         let packets = Packets::new(&request.heap, self.shared.config.max_packet_size.min(self.largest))?;
         let (report, cnt) = (report.clone(), 0);
-        Ok(Entry { request, ticket: 0, cnt, packets, report, next: 0, sent: 0, unsent: 0, bytes: 0, error: None, goes_on: false })
+        Ok(Entry {
+            request,
+            ticket: 0,
+            cnt,
+            packets,
+            report,
+            next: 0,
+            sent: 0,
+            unsent: 0,
+            bytes: 0,
+            error: None,
+            goes_on: false,
+        })
     }
 
     fn wait_for_space(&self, n: usize, wait: Wait) -> Result<MutexGuard<'_, State>, SubmitError> {
@@ -348,7 +374,9 @@ impl SendStream {
 
     fn refuse_inside(&self, what: &str) -> Result<()> {
         if self.is_own_thread() {
-            return Err(Error::state(format!("send stream: its own callback cannot {what}: it would wait for itself")));
+            return Err(Error::state(format!(
+                "send stream: its own callback cannot {what}: it would wait for itself"
+            )));
         }
         Ok(())
     }

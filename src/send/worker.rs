@@ -178,7 +178,8 @@ impl Worker<'_> {
         let mut at = 0;
         while at < self.picks.len() {
             // Up to a packet whose heap has failed.
-            let has_failed = |pick: &Pick| self.entry(pick).is_none_or(|entry| entry.error.is_some() && !entry.goes_on);
+            let has_failed =
+                |pick: &Pick| self.entry(pick).is_none_or(|entry| entry.error.is_some() && !entry.goes_on);
             let run = self.picks.iter().skip(at).take_while(|pick| !has_failed(pick)).count();
             if run == 0 {
                 self.note_unsent(at, &mut tally, false);

@@ -38,7 +38,9 @@ impl Descriptor {
     ) -> Result<Self> {
         for (what, text) in [("name", name), ("description", description)] {
             if !text.is_ascii() || text.contains('\0') {
-                return Err(Error::invalid(format!("{what} must be ASCII, without a zero byte (got {text:?})")));
+                return Err(Error::invalid(format!(
+                    "{what} must be ASCII, without a zero byte (got {text:?})"
+                )));
             }
         }
         let wrong = |what: String| Error::invalid(format!("item {name:?} ({id:#x}): {what}"));
@@ -108,10 +110,8 @@ impl Descriptor {
                     _ => Cow::Owned(dtype.swapped()),
                 };
                 let sizes: Vec<usize> = self.shape.iter().flatten().copied().collect();
-                packet.addressed(
-                    id::DESCRIPTOR_DTYPE,
-                    numpy_header(&dtype, *fortran_order, &sizes).as_bytes(),
-                );
+                packet
+                    .addressed(id::DESCRIPTOR_DTYPE, numpy_header(&dtype, *fortran_order, &sizes).as_bytes());
             }
             Layout::Packed(entries) => {
                 packet.addressed(id::DESCRIPTOR_FORMAT, &format_bytes(entries, flavour, bug_compat));
@@ -179,11 +179,14 @@ impl Descriptor {
         let known: Vec<usize> = self.shape.iter().flatten().copied().collect();
         let known = product(&known).ok_or_else(|| wrong("its shape is larger than memory can be".into()))?;
         let each = self.dtype().size();
-        let block = known.checked_mul(each).ok_or_else(|| wrong("its shape is larger than memory can be".into()))?;
+        let block =
+            known.checked_mul(each).ok_or_else(|| wrong("its shape is larger than memory can be".into()))?;
         let is_variable = self.shape.iter().any(Option::is_none);
         match is_variable {
             false if size == block => Ok(known),
-            false => Err(wrong(format!("size must be {block}, for {known} elements of {each} bytes (got {size})"))),
+            false => {
+                Err(wrong(format!("size must be {block}, for {known} elements of {each} bytes (got {size})")))
+            }
             true if block > 0 && size.is_multiple_of(block) => Ok(size / each),
             true if block == 0 && size == 0 => Ok(0),
             true => Err(wrong(format!("size must be a multiple of {block} (got {size})"))),
@@ -230,7 +233,10 @@ impl SmallPacket {
     fn immediate(&mut self, id: u64, value: u64) -> Result<()> {
         let bits = self.flavour.heap_address_bits;
         if value >> bits != 0 {
-            return Err(Error::invalid(format!("id {value:#x} must be less than 2^{bits} in {}", self.flavour)));
+            return Err(Error::invalid(format!(
+                "id {value:#x} must be less than 2^{bits} in {}",
+                self.flavour
+            )));
         }
         self.pointers.push(1 << 63 | id << bits | value);
         Ok(())
@@ -252,7 +258,9 @@ impl SmallPacket {
         ] {
             if value >> self.flavour.heap_address_bits != 0 {
                 let flavour = self.flavour;
-                return Err(Error::invalid(format!("a descriptor of {length} bytes is too long for {flavour}")));
+                return Err(Error::invalid(format!(
+                    "a descriptor of {length} bytes is too long for {flavour}"
+                )));
             }
             self.immediate(id, value)?;
         }
@@ -365,10 +373,7 @@ mod tests {
         assert!(error(complex.for_bug_compat(8)).contains("has no format"));
         let array = new("x", vec![Some(3)], numpy("<u2", false)).unwrap();
         let wrong = array.encode(&[0; 5], flavour(48)).unwrap_err();
-        assert_eq!(
-            wrong.message(),
-            "item \"x\" (0x1000): size must be 6, for 3 elements of 2 bytes (got 5)"
-        );
+        assert_eq!(wrong.message(), "item \"x\" (0x1000): size must be 6, for 3 elements of 2 bytes (got 5)");
         let large = new("x", vec![Some(1 << 16)], numpy("<u2", false)).unwrap();
         assert!(large.to_bytes(flavour(16), 0).unwrap_err().message().contains("does not fit in 16 bits"));
     }

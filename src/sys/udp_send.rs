@@ -124,8 +124,9 @@ fn send_messages(fd: BorrowedFd<'_>, datagrams: &[Gather<'_>], messages: &[usize
         (datagram, slice) = (datagram + count, slice + parts);
     }
     // SAFETY: every header points to live iovecs and a live control message, and these to live bytes; all outlive the call.
-    let sent =
-        unsafe { libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), headers.len() as u32, libc::MSG_NOSIGNAL as _) };
+    let sent = unsafe {
+        libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), headers.len() as u32, libc::MSG_NOSIGNAL as _)
+    };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
 }
 
@@ -137,8 +138,9 @@ pub fn set_dont_fragment(fd: BorrowedFd<'_>, is_v6: bool, on: bool) -> io::Resul
     };
     let value: i32 = if on { libc::IP_PMTUDISC_DO } else { libc::IP_PMTUDISC_DONT };
     // SAFETY: the kernel reads size_of::<i32>() bytes from a live i32.
-    let result =
-        unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), size_of::<i32>() as u32) };
+    let result = unsafe {
+        libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), size_of::<i32>() as u32)
+    };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -181,8 +183,11 @@ mod tests {
     fn datagrams_come_as_they_are() {
         let bytes: Vec<u8> = (0..5000u32).map(|i| (i * 7) as u8).collect();
         let sizes = [100, 100, 100, 40, 100, 100, 200, 200, 0, 1, 1, 1, 300];
-        let bodies: Vec<Vec<&[u8]>> =
-            sizes.iter().enumerate().map(|(i, &n)| vec![&bytes[i..i + n / 2], &bytes[3..3 + n - n / 2]]).collect();
+        let bodies: Vec<Vec<&[u8]>> = sizes
+            .iter()
+            .enumerate()
+            .map(|(i, &n)| vec![&bytes[i..i + n / 2], &bytes[3..3 + n - n / 2]])
+            .collect();
         let head = [9; 8];
         let datagrams: Vec<_> = bodies
             .iter()

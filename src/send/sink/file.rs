@@ -46,7 +46,8 @@ pub struct FileSink {
 impl FileSink {
     /// Makes a file, in place of one that may be there.
     pub fn create(path: &Path, format: FileFormat) -> Result<Self> {
-        let file = File::create(path).map_err(|e| Error::io(format_args!("creating {}", path.display()), &e))?;
+        let file =
+            File::create(path).map_err(|e| Error::io(format_args!("creating {}", path.display()), &e))?;
         let mut sink = Self { file, path: path.to_owned(), format, end: 0, frames: Vec::new() };
         if format == FileFormat::Pcap {
             let mut header = Vec::with_capacity(24);

@@ -35,7 +35,8 @@ impl Sink for InprocSink {
                 match queue.add_packet(&self.scratch, Wait::For(PATIENCE)) {
                     Ok(()) => break,
                     Err(PutError::Stopped(())) => {
-                        let error = Error::state("queue: it is stopped, or the stream that reads it has ended");
+                        let error =
+                            Error::state("queue: it is stopped, or the stream that reads it has ended");
                         sent.refusal = Some(Refusal::Failed(error));
                     }
                     Err(_) if stop.is_set() => sent.refusal = Some(Refusal::Stopped),

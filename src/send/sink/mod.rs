@@ -9,8 +9,8 @@ mod tcp;
 mod udp;
 
 pub use file::{FileFormat, FileSink};
-pub use socket::Destination;
 pub use inproc::InprocSink;
+pub use socket::Destination;
 pub use tcp::{TcpSendConfig, TcpSink};
 pub use udp::{UdpSendConfig, UdpSink};
 

@@ -49,7 +49,8 @@ impl TcpSink {
 
 fn connect(config: &TcpSendConfig, destination: &Destination) -> Result<Connection> {
     let address = resolve("tcp sender", destination)?;
-    let fail = |call: &'static str| move |e: io::Error| Error::io(format_args!("tcp sender: {call} {address}"), &e);
+    let fail =
+        |call: &'static str| move |e: io::Error| Error::io(format_args!("tcp sender: {call} {address}"), &e);
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
         .map_err(fail("a socket for"))?;
     socket.connect_timeout(&address.into(), config.connect_timeout).map_err(fail("connect to"))?;
@@ -81,12 +82,14 @@ impl Connection {
             Ok(true) => {}
             Ok(false) => {
                 if left > 0 {
-                    self.broken = Some(Error::state(format!("tcp sender: stopped within a packet to {}", self.to)));
+                    self.broken =
+                        Some(Error::state(format!("tcp sender: stopped within a packet to {}", self.to)));
                 }
                 sent.refusal = Some(Refusal::Stopped);
             }
             Err(error) => {
-                let error = Error::io(format_args!("tcp sender: the connection to {} is broken", self.to), &error);
+                let error =
+                    Error::io(format_args!("tcp sender: the connection to {} is broken", self.to), &error);
                 self.broken = Some(error.clone());
                 sent.refusal = Some(Refusal::Failed(error));
             }

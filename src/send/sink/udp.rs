@@ -82,7 +82,8 @@ fn open(config: &UdpSendConfig, mut address: SocketAddr) -> Result<Target> {
         )));
     }
     let shown = address;
-    let fail = |call: &'static str| move |e: io::Error| Error::io(format_args!("udp sender: {call} {shown}"), &e);
+    let fail =
+        |call: &'static str| move |e: io::Error| Error::io(format_args!("udp sender: {call} {shown}"), &e);
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
         .map_err(fail("a socket for"))?;
     prepare("udp sender", &socket, config.buffer_size)?;
@@ -116,7 +117,9 @@ fn open(config: &UdpSendConfig, mut address: SocketAddr) -> Result<Target> {
 /// The interface on which packets to a group leave.
 fn set_interface(socket: &Socket, config: &UdpSendConfig, address: &mut SocketAddr) -> Result<()> {
     let name = config.interface.as_str();
-    let fail = |e: io::Error| Error::io(format_args!("udp sender: interface {name:?} ({})", config.interface_index), &e);
+    let fail = |e: io::Error| {
+        Error::io(format_args!("udp sender: interface {name:?} ({})", config.interface_index), &e)
+    };
     let index = match (name, config.interface_index, name.parse::<Ipv4Addr>()) {
         ("", 0, _) => return Ok(()),
         ("", index, _) => index,
@@ -164,7 +167,9 @@ impl Target {
     fn error(&self, size: usize, error: &io::Error) -> Error {
         let hint = match error.kind() {
             io::ErrorKind::ConnectionRefused => " (nobody listens there)",
-            _ if error.raw_os_error() == Some(udp_send::TOO_LARGE) => " (more than the path's MTU leaves for a datagram)",
+            _ if error.raw_os_error() == Some(udp_send::TOO_LARGE) => {
+                " (more than the path's MTU leaves for a datagram)"
+            }
             _ => "",
         };
         Error::io(format_args!("udp sender: sending {size} bytes to {}{hint}", self.address), error)
@@ -190,7 +195,10 @@ impl Target {
                 }
                 // The socket's buffer stayed full, or the device's queue is.
                 io::ErrorKind::WouldBlock if !stop.is_set() => {}
-                _ if error.raw_os_error() == Some(udp_send::QUEUE_FULL) && waits < QUEUE_WAITS && !stop.is_set() => {
+                _ if error.raw_os_error() == Some(udp_send::QUEUE_FULL)
+                    && waits < QUEUE_WAITS
+                    && !stop.is_set() =>
+                {
                     waits += 1;
                     std::thread::sleep(QUEUE_WAIT);
                 }
@@ -217,7 +225,9 @@ impl Sink for UdpSink {
     fn send(&mut self, packets: &[OutPacket<'_>], stop: &StopFlag) -> Sent {
         let mut all = Sent::default();
         for run in packets.chunk_by(|a, b| a.substream == b.substream) {
-            let Some(target) = run.first().and_then(|packet| self.targets.get_mut(packet.substream)) else { break };
+            let Some(target) = run.first().and_then(|packet| self.targets.get_mut(packet.substream)) else {
+                break;
+            };
             let bytes: Vec<Gather<'_>> = run.iter().map(|packet| packet.bytes).collect();
             let sent = target.send(&bytes, stop);
             all.news.extend(sent.news.into_iter().map(|(index, error)| (all.packets + index, error)));
