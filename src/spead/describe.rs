@@ -19,7 +19,7 @@ pub const BUG_NO_SCALAR_NUMPY: u8 = 8;
 pub struct Encoded {
     /// The value's bytes.
     pub bytes: Vec<u8>,
-    /// The value right-aligned in a number, if its size is fixed and fits in a pointer of the flavour.
+    /// The value right-aligned in a number, if its size is fixed, whole bytes, and fits in a pointer of the flavour.
     pub immediate: Option<u64>,
 }
 
@@ -161,16 +161,16 @@ impl Descriptor {
             }
             (None, Layout::Numpy { .. }) => (Vec::new(), 0),
         };
-        let immediate = self.immediate(&bytes, spare_bits, flavour);
+        // Receivers do not agree on where the value is in a pointer that it does not fill by whole bytes.
+        let immediate = if spare_bits == 0 { self.immediate(&bytes, flavour) } else { None };
         Ok(Encoded { bytes, immediate })
     }
 
-    /// The number that stands in an item pointer for these bytes, of which the last bits may be spare.
-    fn immediate(&self, bytes: &[u8], spare_bits: usize, flavour: Flavour) -> Option<u64> {
+    /// The number that stands in an item pointer for these bytes.
+    fn immediate(&self, bytes: &[u8], flavour: Flavour) -> Option<u64> {
         let fits = bytes.len() <= usize::from(flavour.heap_address_bits / 8);
         let fixed = self.shape.iter().all(Option::is_some);
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
-        (fits && fixed).then(|| number(bytes) >> spare_bits)
+        (fits && fixed).then(|| bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
     /// How many elements `size` bytes of them are, which must be as many as the shape says.
@@ -331,6 +331,7 @@ mod tests {
             (vec![Some(5)], numpy(">c16", false)),
             (vec![Some(2)], numpy(record, false)),
             (vec![], packed(&[(b'u', 12)])),
+            (vec![], packed(&[(b'u', 12), (b'i', 4)])),
             (vec![Some(3)], packed(&[(b'i', 7), (b'u', 33), (b'b', 1), (b'c', 8)])),
             (vec![None, Some(2)], packed(&[(b'f', 32)])),
             (vec![None], packed(&[(b'u', 64)])),
@@ -353,7 +354,9 @@ mod tests {
             if let Some(immediate) = encoded.immediate {
                 assert_eq!(item.decode(ItemValue::Immediate(immediate), 48).unwrap().bytes, raw);
             }
-            assert_eq!(encoded.immediate.is_some(), shape.is_empty());
+            let whole_bytes =
+                !matches!(&item.layout, Layout::Packed(entries) if format::bits(entries) % 8 != 0);
+            assert_eq!(encoded.immediate.is_some(), shape.is_empty() && whole_bytes);
         }
     }
 
