@@ -190,15 +190,15 @@ impl Worker<'_> {
             for index in at..at + sent.packets {
                 self.note_sent(index, &mut tally);
             }
-            for (index, error) in sent.news {
+            for (about, error) in sent.news {
                 tally.refused += 1;
-                self.note_error(at + index, error, true);
+                about.for_each(|index| self.note_error(at + index, &error, true));
             }
             at += sent.packets;
             match sent.refusal {
                 None if sent.packets == run => {}
                 Some(Refusal::Failed(error)) => {
-                    self.note_error(at, error, false);
+                    self.note_error(at, &error, false);
                     self.note_unsent(at, &mut tally, false);
                     tally.packets_failed += self.give_up_entry(at);
                     at += 1;
@@ -276,10 +276,10 @@ impl Worker<'_> {
     }
 
     /// An error of a heap; one that is only news of a packet that was sent does not keep the others back.
-    fn note_error(&mut self, index: usize, error: Error, goes_on: bool) {
+    fn note_error(&mut self, index: usize, error: &Error, goes_on: bool) {
         let Some((entry, _)) = self.picked(index) else { return };
         if entry.error.is_none() {
-            entry.error = Some(error);
+            entry.error = Some(error.clone());
             entry.goes_on = goes_on;
         } else {
             entry.goes_on &= goes_on;

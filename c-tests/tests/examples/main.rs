@@ -4,6 +4,7 @@ mod events;
 mod receive_chunks;
 mod receive_heaps;
 mod running;
+mod send;
 
 use std::fs;
 

@@ -14,6 +14,7 @@ pub use socket::Destination;
 pub use tcp::{TcpSendConfig, TcpSink};
 pub use udp::{UdpSendConfig, UdpSink};
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -65,8 +66,8 @@ pub struct Sent {
     pub packets: usize,
     /// Why not the next one; `None` if that was all.
     pub refusal: Option<Refusal>,
-    /// News that came meanwhile of packets that had been taken: by index, those at hand or the ones right before, and what is wrong.
-    pub news: Vec<(usize, Error)>,
+    /// News that came meanwhile of packets that had been taken, at hand or right before: those that it may be about, by their indices, and what is wrong.
+    pub news: Vec<(Range<usize>, Error)>,
 }
 
 /// Where packets go.

@@ -1,7 +1,8 @@
 //! Packets as UDP datagrams, over one connected socket per destination.
 //!
 //! A connected socket hears what comes back of its datagrams: that nobody listens (ICMP) is told with a later call. That later call has sent nothing, so it is made
-//! again; and after each batch the sockets are asked, so that no news is left for the next heap.
+//! again; and after each batch the sockets are asked, so that no news is left for the next heap. Which packet of the batch it is about the kernel does not say: it is taken
+//! to be about all of them.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -191,7 +192,7 @@ impl Target {
                 // This is about an earlier packet; the one at hand has not been sent yet.
                 io::ErrorKind::ConnectionRefused if attempts < ATTEMPTS => {
                     attempts += 1;
-                    sent.news.push((sent.packets.saturating_sub(1), self.error(size, &error)));
+                    sent.news.push((0..sent.packets.max(1), self.error(size, &error)));
                 }
                 // The socket's buffer stayed full, or the device's queue is.
                 io::ErrorKind::WouldBlock if !stop.is_set() => {}
@@ -215,7 +216,7 @@ impl Target {
         if let Ok(Some(error)) = self.socket.take_error() {
             let last = sent.packets.saturating_sub(1);
             let size = packets.get(last).map_or(0, |packet| packet.size);
-            sent.news.push((last, self.error(size, &error)));
+            sent.news.push((0..last + 1, self.error(size, &error)));
         }
         sent
     }
@@ -229,8 +230,10 @@ impl Sink for UdpSink {
                 break;
             };
             let bytes: Vec<Gather<'_>> = run.iter().map(|packet| packet.bytes).collect();
-            let sent = target.send(&bytes, stop);
-            all.news.extend(sent.news.into_iter().map(|(index, error)| (all.packets + index, error)));
+            let (start, sent) = (all.packets, target.send(&bytes, stop));
+            all.news.extend(
+                sent.news.into_iter().map(|(about, error)| (start + about.start..start + about.end, error)),
+            );
             all.packets += sent.packets;
             if sent.refusal.is_some() {
                 all.refusal = sent.refusal;
