@@ -33,6 +33,7 @@ bench: deps ## measure against spead2 and others; about 5 minutes, on a machine 
 	$(CARGO) bench --bench signal -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
 	python3 benches/peer/run.py --target "$(CARGO_TARGET_DIR)"
 	python3 benches/peer/event.py --target "$(CARGO_TARGET_DIR)"
+	python3 benches/peer/send.py --target "$(CARGO_TARGET_DIR)"
 	@benches/results.py "$(CARGO_TARGET_DIR)/bench/results.json"
 
 header: deps ## write include/aqueduct/aqueduct.h anew from src/ffi

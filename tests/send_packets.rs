@@ -73,8 +73,11 @@ fn build(case: &Case) -> SendHeap {
     heap
 }
 
+/// An item as it comes: its identifier, and its value or its bytes.
+type Found = (u64, Option<u64>, Vec<u8>);
+
 /// Items as they are, in an order of their own: an identical item pointer is told once.
-fn expected(case: &Case) -> Vec<(u64, Option<u64>, Vec<u8>)> {
+fn expected(case: &Case) -> Vec<Found> {
     let mut items: Vec<_> = case
         .items
         .iter()
@@ -90,7 +93,7 @@ fn expected(case: &Case) -> Vec<(u64, Option<u64>, Vec<u8>)> {
     items
 }
 
-fn receive(bytes: &[u8], config: StreamConfig) -> Vec<(u64, Vec<(u64, Option<u64>, Vec<u8>)>)> {
+fn receive(bytes: &[u8], config: StreamConfig) -> Vec<(u64, Vec<Found>)> {
     let stream = HeapRingStream::new(&POOL, config, RingConfig::default()).unwrap();
     assert!(stream.stream().add_reader(Box::new(BufferReader::copy_of(bytes))).unwrap());
     let mut heaps = Vec::new();
