@@ -65,7 +65,8 @@ def main():
     out, release = os.path.join(target, "bench"), os.path.join(target, "release")
     os.makedirs(out, exist_ok=True)
     ours = os.path.join(out, "send_aqueduct")
-    native = open(os.path.join(ROOT, "c-tests/link/native-static-libs.txt")).read().split()
+    lines = open(os.path.join(ROOT, "c-tests/link/native-static-libs.txt")).read().splitlines()
+    native = [word for line in lines if not line.startswith("#") for word in line.split()[1:]]
     subprocess.run([os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-I", os.path.join(ROOT, "include"), "-o", ours,
                     os.path.join(HERE, "send_aqueduct.c"), os.path.join(release, "libaqueduct.a"), *native], check=True)
     python = subprocess.run([os.path.join(ROOT, "tools/peer-venv.sh")], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()

@@ -355,7 +355,7 @@ mod tests {
                 assert_eq!(item.decode(ItemValue::Immediate(immediate), 48).unwrap().bytes, raw);
             }
             let whole_bytes =
-                !matches!(&item.layout, Layout::Packed(entries) if format::bits(entries) % 8 != 0);
+                !matches!(&item.layout, Layout::Packed(entries) if !format::bits(entries).is_multiple_of(8));
             assert_eq!(encoded.immediate.is_some(), shape.is_empty() && whole_bytes);
         }
     }
