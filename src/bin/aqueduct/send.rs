@@ -267,8 +267,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
         submit(&stream, Request { substream, ..Request::new(Arc::new(group.heap(contents)?)) })?;
         heap += 1;
     }
-    for substream in 0..if options.no_stop { 0 } else { n } {
-        let mut stop = SendHeap::new(groups[substream].flavour(), false);
+    for (substream, group) in groups.iter().enumerate().filter(|_| !options.no_stop) {
+        let mut stop = SendHeap::new(group.flavour(), false);
         stop.add_control(id::STREAM_CTRL_STOP)?;
         submit(&stream, Request { substream, ..Request::new(Arc::new(stop)) })?;
     }
@@ -289,8 +289,10 @@ fn summary(stats: &SendStats, time: Duration) -> String {
         units::short(8.0 * stats.bytes_sent as f64 / seconds.max(1e-9)),
     );
     if stats.heaps_failed > 0 {
-        text +=
-            &format!("; {} heaps failed, {} packets were not sent", stats.heaps_failed, stats.packets_failed);
+        text += &format!(
+            "; {} heaps failed ({} packets were not sent)",
+            stats.heaps_failed, stats.packets_failed
+        );
     }
     text
 }
