@@ -247,13 +247,15 @@ fn what_the_kernel_does_not_take_is_an_error_of_the_heap() {
         };
         let large = SendConfig { max_packet_size: 9000, ..SendConfig::default() };
         let stream = SendStream::new(large, Box::new(UdpSink::new(&config).unwrap())).unwrap();
-        let result = stream.send(Request::new(heap(1, 100_000)), Wait::Forever).unwrap();
+        // More packets than one batch has.
+        let result = stream.send(Request::new(heap(1, 1_000_000)), Wait::Forever).unwrap();
         let End::Failed(error) = &result.end else { panic!("{result:?}") };
         assert!(
             error.message().contains("sending 9000 bytes to 10.77.0.9:7148 (more than the path's MTU"),
             "{error}"
         );
-        assert_eq!((result.packets_sent, result.packets_unsent), (0, 12));
+        assert_eq!((result.packets_sent, result.packets_unsent), (0, 112));
+        assert_eq!(stats(&stream).packets_failed, 112);
         let small = stream.send(Request::new(heap(1, 100)), Wait::Forever).unwrap();
         assert_eq!(small.end, End::Sent);
         let config = UdpSendConfig { fragment: true, ..config };
