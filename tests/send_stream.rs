@@ -497,3 +497,109 @@ fn to_a_group_on_an_interface() {
         }
     });
 }
+
+/// Many threads submit heaps of all sizes, waiting or not, told in every way, alone and in groups, at rates of their own, until somebody stops the stream: every heap that was
+/// taken is told about once, and all is accounted for.
+#[test]
+fn every_heap_has_one_end_whatever_happens() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use support::rng::Rng;
+    let _watch = watch("many threads");
+    for seed in 0..12 {
+        let queues: Vec<_> = (0..2).map(|_| Arc::new(InprocQueue::new(50).unwrap())).collect();
+        let receivers: Vec<_> = queues
+            .iter()
+            .map(|queue| receiver(Box::new(InprocReader::new(queue.clone()).unwrap())))
+            .collect();
+        let sink = InprocSink::new(queues).unwrap();
+        let config = SendConfig { max_heaps: 6, max_packet_size: 500, ..SendConfig::default() };
+        let stream = SendStream::new(config, Box::new(sink)).unwrap();
+        let told = [const { AtomicU64::new(0) }; 4];
+        let (taken, told) = (AtomicU64::new(0), Arc::new(told));
+        let note = |result: &HeapResult, told: &[AtomicU64; 4]| {
+            let which = match &result.end {
+                End::Sent => 0,
+                End::Failed(_) => 1,
+                End::Cancelled => 2,
+            };
+            told[which].fetch_add(1, Ordering::SeqCst);
+            told[3].fetch_add(result.packets_sent, Ordering::SeqCst);
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (stream, taken, told) = (&stream, &taken, &told);
+                scope.spawn(move || {
+                    let mut rng = Rng(seed * 100 + thread);
+                    loop {
+                        let request = |rng: &mut Rng| Request {
+                            substream: rng.below(2),
+                            rate: [None, Some(0.0), Some(5e7)][rng.below(3)],
+                            ..Request::new(heap(rng.next() >> 20, rng.below(4000)))
+                        };
+                        let wait =
+                            [Wait::No, Wait::For(Duration::from_micros(500)), Wait::Forever][rng.below(3)];
+                        let outcome = if rng.below(4) == 0 {
+                            match stream.send(request(&mut rng), wait) {
+                                Ok(result) => {
+                                    note(&result, told);
+                                    taken.fetch_add(1, Ordering::SeqCst);
+                                    Ok(0)
+                                }
+                                // It may have been taken and given up: then nobody is told but the counters.
+                                Err(SubmitError::TimedOut) => Ok(0),
+                                Err(error) => Err(error),
+                            }
+                        } else {
+                            let n = 1 + rng.below(3);
+                            let order = [Order::Serial, Order::RoundRobin][rng.below(2)];
+                            let requests = (0..n).map(|_| request(&mut rng)).collect();
+                            let report = match rng.below(2) {
+                                0 => Report::Keep,
+                                _ => {
+                                    let told = told.clone();
+                                    Report::Call(Arc::new(move |result: &HeapResult| note(result, &told)))
+                                }
+                            };
+                            let outcome = stream.submit_group(requests, order, report, wait);
+                            if outcome.is_ok() {
+                                taken.fetch_add(n as u64, Ordering::SeqCst);
+                            }
+                            outcome
+                        };
+                        match outcome {
+                            Ok(_) | Err(SubmitError::Full | SubmitError::TimedOut) => {}
+                            Err(SubmitError::Stopped) => break,
+                            Err(SubmitError::Invalid(error)) => panic!("{error}"),
+                        }
+                    }
+                });
+            }
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while let Ok(result) = stream.next_result(Wait::Forever) {
+                        note(&result, &told);
+                    }
+                });
+            }
+            for receiver in &receivers {
+                scope.spawn(move || while receiver.get(Wait::Forever).is_ok() {});
+            }
+            scope.spawn(|| {
+                while stream.stats().heaps_sent < 300 {
+                    assert!(stream.stats().ledger_closes());
+                    std::thread::yield_now();
+                }
+                stream.stop().unwrap();
+                receivers.iter().for_each(|receiver| receiver.stream().stop().unwrap());
+            });
+        });
+        let stats = stats(&stream);
+        let told: Vec<u64> = told.iter().map(|told| told.load(Ordering::SeqCst)).collect();
+        assert_eq!((stats.heaps_pending, stats.packets_pending, stats.heaps_failed), (0, 0, 0));
+        // What `send` gave up is in the counters only.
+        let given_up = stats.heaps - taken.load(Ordering::SeqCst);
+        assert_eq!(told[0] + told[1] + told[2] + given_up, stats.heaps, "{told:?} {stats:?}");
+        assert!(told[0] <= stats.heaps_sent && told[2] <= stats.heaps_cancelled);
+        assert!(told[3] <= stats.packets_sent);
+    }
+}

@@ -359,7 +359,12 @@ impl Worker<'_> {
     /// Nothing more is sent: what is left is cancelled, or failed with an error.
     fn give_up(&mut self, error: Option<Error>) {
         let mut tally = Tally::default();
-        self.jobs.extend(self.shared.state.lock().queue.drain(..));
+        {
+            // From here on nothing is taken into the queue, also where a panic was the end.
+            let mut state = self.shared.state.lock();
+            state.stopped = true;
+            self.jobs.extend(state.queue.drain(..));
+        }
         for entry in self.jobs.iter_mut().flat_map(|job| &mut job.entries) {
             // Also those that were taken up and are not told about.
             let rest = entry.packets.count() as u64 - entry.sent - entry.unsent;

@@ -78,3 +78,34 @@ fn an_error_is_one_of_its_heap_and_of_its_exit_status() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("creating /nowhere/x"), "{output:?}");
 }
+
+/// The number before a word in what a program has said.
+fn number_before(line: &str, word: &str) -> u64 {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let at = words.iter().position(|w| w.trim_end_matches([',', ';']) == word).expect("the word");
+    words[..at].iter().rev().find_map(|w| w.parse().ok()).expect("a number")
+}
+
+#[test]
+fn a_simulated_instrument_loses_what_it_says() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let receiver = Program::new("../examples/receive_heaps.c").build(folder.path());
+    for program in variants("../examples/simulate_instrument.c") {
+        let own = tempfile::tempdir().expect("a temporary folder");
+        let simulator = program.build(own.path());
+        for (settings, loses) in [("", false), ("lose=100 seed=7", true), ("repeat=100", false)] {
+            let running = Running::start(&receiver, ["udp", "127.0.0.1", "0"], 1);
+            let port = running.ports[0].to_string();
+            let mut command = command(&simulator);
+            command.args(["127.0.0.1", &port, "antennas=2", "heaps=100", "rate=20000000"]);
+            let output = command.args(settings.split_whitespace()).output().expect("it starts");
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+            let (status, stdout, stderr) = running.end();
+            assert_eq!(status.code(), Some(0), "{stderr:?}");
+            let lost = number_before(&said(&output), "lost");
+            assert_eq!(lost > 0, loses, "{output:?}");
+            let last = stdout.last().expect("a line");
+            assert_eq!(number_before(last, "complete"), 200 - lost, "{last}: {output:?}");
+        }
+    }
+}
