@@ -32,6 +32,7 @@ const SECTIONS: &[&str] = &[
     "chunk_stream",
     "send_heap",
     "send_group",
+    "send_stats",
     "send_stream",
     "send_transport",
     "packet_layout",

@@ -76,6 +76,9 @@ fn build(case: &Case) -> SendHeap {
 /// An item as it comes: its identifier, and its value or its bytes.
 type Found = (u64, Option<u64>, Vec<u8>);
 
+/// An item of a group: identifier, name, shape, layout, and its elements in memory.
+type Described<'a> = (u64, &'a str, Vec<Option<usize>>, Layout, Vec<u8>);
+
 /// Items as they are, in an order of their own: an identical item pointer is told once.
 fn expected(case: &Case) -> Vec<Found> {
     let mut items: Vec<_> = case
@@ -157,7 +160,7 @@ proptest! {
         let mut group = SendGroup::new(flavour(8 * width).unwrap(), bug_compat);
         let array: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
         // Described in one byte order, and read in the other, that of bug_compat 4 would be.
-        let items: [(u64, &str, Vec<Option<usize>>, Layout, Vec<u8>); 5] = [
+        let items: [Described; 5] = [
             (0x40, "array", shape.clone(), numpy("<u2"), array.clone()),
             (0x41, "big", shape, numpy(">u2"), array),
             (0x42, "scalar", vec![], numpy("<f8"), scalar.to_ne_bytes().to_vec()),

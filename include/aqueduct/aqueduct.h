@@ -3292,6 +3292,92 @@ aq_status aq_send_group_heap(aq_send_group *group, const aq_send_contents *conte
 aq_status aq_send_group_free(aq_send_group *group);
 
 /* =============================================================================================================
+ * Results and statistics of sending
+ *
+ * What came of a heap, and the ledger of a stream that sends. Every heap and every packet is in exactly one counter.
+ * ============================================================================================================= */
+
+/** What came of a heap. */
+typedef struct aq_send_result {
+    /** Set by aq_send_result_init(). */
+    size_t struct_size;
+    /** What its submission answered, or counted on from that in a group. */
+    uint64_t ticket;
+    /** Its number on the wire. */
+    uint64_t cnt;
+    /** Where it went. */
+    uint64_t substream;
+    /** Packets of it that were handed over: to the kernel, a queue or a file. */
+    uint64_t packets_sent;
+    /** Packets of it that were not. */
+    uint64_t packets_unsent;
+    /** Bytes of the packets that were handed over. */
+    uint64_t bytes;
+    /** AQ_OK; AQ_STOPPED when it was given up, as the stream was stopped; or an error. aq_last_error() of the thread that is told has its message. */
+    int32_t status;
+    /** 0. */
+    int32_t reserved;
+} aq_send_result;
+
+/** The ledger of a stream that sends. Initialise it with aq_send_stats_init() first. */
+typedef struct aq_send_stats {
+    /** Set by aq_send_stats_init(). */
+    size_t struct_size;
+    /** 1 if the sums below hold, which is always so: heaps = heaps_sent + heaps_failed + heaps_cancelled + heaps_pending, and likewise for packets. */
+    uint64_t ledger_closed;
+    /** Heaps that were taken into the queue. */
+    uint64_t heaps;
+    /** Heaps all of whose packets were handed over without an error. */
+    uint64_t heaps_sent;
+    /** Heaps with an error, whether or not some of their packets were handed over. */
+    uint64_t heaps_failed;
+    /** Heaps that were given up: at a stop, or as aq_send_stream_send() waited no longer. */
+    uint64_t heaps_cancelled;
+    /** Heaps in the queue or on their way. */
+    uint64_t heaps_pending;
+    /** Packets of all heaps that were taken into the queue. */
+    uint64_t packets;
+    /** Packets that were handed over: to the kernel, a queue or a file. */
+    uint64_t packets_sent;
+    /** Packets that were not, by an error of theirs or of their heap. */
+    uint64_t packets_failed;
+    /** Packets that were not, as their heap was given up. */
+    uint64_t packets_cancelled;
+    /** Packets still to be handed over. */
+    uint64_t packets_pending;
+    /** Bytes of the packets that were handed over. */
+    uint64_t bytes_sent;
+    /** How often news came that packets, handed over before, were not received: nobody listens. */
+    uint64_t refused;
+    /** How often packets were handed over, many at a time. */
+    uint64_t batches;
+    /** Submissions that found the queue full. */
+    uint64_t queue_full;
+} aq_send_stats;
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param result the struct
+ * @param struct_size sizeof *result
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_send_result_init(aq_send_result *result, size_t struct_size);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_send_stats_init(aq_send_stats *stats, size_t struct_size);
+
+/* =============================================================================================================
  * Streams that send
  *
  * A stream has a queue of heaps and a thread that cuts them into packets and sends these, at a rate or as fast as it goes. What became of a heap is told in one
@@ -3352,28 +3438,6 @@ typedef struct aq_send_stream_config {
     double burst_rate_ratio;
 } aq_send_stream_config;
 
-/** What came of a heap. */
-typedef struct aq_send_result {
-    /** Set by aq_send_result_init(). */
-    size_t struct_size;
-    /** What its submission answered, or counted on from that in a group. */
-    uint64_t ticket;
-    /** Its number on the wire. */
-    uint64_t cnt;
-    /** Where it went. */
-    uint64_t substream;
-    /** Packets of it that were handed over: to the kernel, a queue or a file. */
-    uint64_t packets_sent;
-    /** Packets of it that were not. */
-    uint64_t packets_unsent;
-    /** Bytes of the packets that were handed over. */
-    uint64_t bytes;
-    /** AQ_OK; AQ_STOPPED when it was given up, as the stream was stopped; or an error. aq_last_error() of the thread that is told has its message. */
-    int32_t status;
-    /** 0. */
-    int32_t reserved;
-} aq_send_result;
-
 /**
  * Called with what came of a heap.
  *
@@ -3411,42 +3475,6 @@ typedef struct aq_send_options {
     int32_t order;
 } aq_send_options;
 
-/** The ledger of a stream that sends. Initialise it with aq_send_stats_init() first. */
-typedef struct aq_send_stats {
-    /** Set by aq_send_stats_init(). */
-    size_t struct_size;
-    /** 1 if the sums below hold, which is always so: heaps = heaps_sent + heaps_failed + heaps_cancelled + heaps_pending, and likewise for packets. */
-    uint64_t ledger_closed;
-    /** Heaps that were taken into the queue. */
-    uint64_t heaps;
-    /** Heaps all of whose packets were handed over without an error. */
-    uint64_t heaps_sent;
-    /** Heaps with an error, whether or not some of their packets were handed over. */
-    uint64_t heaps_failed;
-    /** Heaps that were given up: at a stop, or as aq_send_stream_send() waited no longer. */
-    uint64_t heaps_cancelled;
-    /** Heaps in the queue or on their way. */
-    uint64_t heaps_pending;
-    /** Packets of all heaps that were taken into the queue. */
-    uint64_t packets;
-    /** Packets that were handed over: to the kernel, a queue or a file. */
-    uint64_t packets_sent;
-    /** Packets that were not, by an error of theirs or of their heap. */
-    uint64_t packets_failed;
-    /** Packets that were not, as their heap was given up. */
-    uint64_t packets_cancelled;
-    /** Packets still to be handed over. */
-    uint64_t packets_pending;
-    /** Bytes of the packets that were handed over. */
-    uint64_t bytes_sent;
-    /** How often news came that packets, handed over before, were not received: nobody listens. */
-    uint64_t refused;
-    /** How often packets were handed over, many at a time. */
-    uint64_t batches;
-    /** Submissions that found the queue full. */
-    uint64_t queue_full;
-} aq_send_stats;
-
 /** A heap of a group, and where it goes. */
 typedef struct aq_send_member {
     /** The heap. */
@@ -3476,28 +3504,6 @@ aq_status aq_send_stream_config_init(aq_send_stream_config *config, size_t struc
  * Threads: any.
  */
 aq_status aq_send_options_init(aq_send_options *options, size_t struct_size);
-
-/**
- * Writes zeros, and the struct's size.
- *
- * @param result the struct
- * @param struct_size sizeof *result
- * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
- *
- * Threads: any.
- */
-aq_status aq_send_result_init(aq_send_result *result, size_t struct_size);
-
-/**
- * Writes zeros, and the struct's size.
- *
- * @param stats the struct
- * @param struct_size sizeof *stats
- * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
- *
- * Threads: any.
- */
-aq_status aq_send_stats_init(aq_send_stats *stats, size_t struct_size);
 
 /**
  * Queues a heap.

@@ -26,7 +26,8 @@
 //! | [`chunk_stream`] | `aq_chunk_place_data`, `aq_chunk_ring_stream_new` |
 //! | [`send_heap`] | `aq_send_heap_*` |
 //! | [`send_group`] | `aq_send_group_*` |
-//! | [`send_stream`] | `aq_send_stream_*`, `aq_send_stats`, the sender's ledger |
+//! | [`send_stats`] | `aq_send_result`, `aq_send_stats`, the sender's ledger |
+//! | [`send_stream`] | `aq_send_stream_*` |
 //! | [`send_transport`] | `aq_send_stream_new_*`: UDP, TCP, queues, files |
 //! | [`packet_layout`] | `aq_packet_layout_*` |
 //! | [`event`] | `aq_event_buffer_*` |
@@ -74,6 +75,7 @@ pub mod recv;
 pub mod ring;
 pub mod send_group;
 pub mod send_heap;
+pub mod send_stats;
 pub mod send_stream;
 pub mod send_transport;
 pub mod sink;
