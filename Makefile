@@ -35,6 +35,7 @@ bench: deps ## measure against spead2 and others; about 5 minutes, on a machine 
 	python3 benches/peer/run.py --target "$(CARGO_TARGET_DIR)"
 	python3 benches/peer/event.py --target "$(CARGO_TARGET_DIR)"
 	python3 benches/peer/signal_lsl.py --target "$(CARGO_TARGET_DIR)"
+	python3 benches/peer/send.py --target "$(CARGO_TARGET_DIR)"
 	@benches/results.py "$(CARGO_TARGET_DIR)/bench/results.json"
 
 header: deps ## write include/aqueduct/aqueduct.h anew from src/ffi

@@ -13,6 +13,7 @@
 //! | [`spead`] | the SPEAD wire format: checked views, no I/O, no unsafe, depends on nothing |
 //! | [`recv`] | streams: readers feed packets, packets become heaps, every packet is counted |
 //! | [`chunk`] | chunks of many heaps, placed by a callback, handed over in rings |
+//! | [`send`] | heaps to send: cut into packets, paced, handed to sockets, queues and files |
 //! | [`event`] | event buffers, and the sinks that write what is in them to disk |
 //! | [`signal`] | typed arrays over time, between threads, processes and hosts |
 //! | [`ffi`] | the C ABI: one file per section of the header |
@@ -35,6 +36,8 @@ pub mod recv;
 pub mod ring;
 #[cfg(not(loom))]
 pub mod runtime;
+#[cfg(not(loom))]
+pub mod send;
 #[cfg(not(loom))]
 pub mod signal;
 #[cfg(not(loom))]

@@ -2986,6 +2986,802 @@ aq_status aq_chunk_ring_stream_new(aq_thread_pool *pool, const aq_recv_stream_co
     aq_recv_stream **out);
 
 /* =============================================================================================================
+ * Heaps to send
+ *
+ * A heap to send has items: numbers that stand in the item pointer (immediate), and bytes. Bytes can be lent to the heap without a copy: they must
+ * neither change nor go until they are released. A heap may be sent any number of times, to several streams at once; while it is queued it cannot
+ * be changed (AQ_E_STATE), but it may be freed: the stream keeps what it needs.
+ *
+ * ```c
+ * aq_send_heap_new(NULL, &heap);                                    // SPEAD-64-48
+ * aq_send_heap_add_immediate(heap, 0x1600, timestamp);
+ * aq_send_heap_add_item(heap, 0x4300, samples, size, buffer, buffer_release);   // by reference
+ * aq_send_stream_submit(stream, heap, NULL, AQ_WAIT_FOREVER, NULL);
+ * aq_send_heap_free(heap);
+ * ```
+ * ============================================================================================================= */
+
+/** Control item: the stream starts. */
+#define AQ_SEND_CONTROL_START 0
+/** Control item: descriptors are sent again. */
+#define AQ_SEND_CONTROL_REISSUE 1
+/** Control item: the stream ends with this heap. */
+#define AQ_SEND_CONTROL_STOP 2
+/** Control item: descriptors have changed. */
+#define AQ_SEND_CONTROL_UPDATE 3
+
+/** A heap to send. */
+typedef struct aq_send_heap aq_send_heap;
+
+/** How a heap's packets are written. Fill it with aq_send_heap_config_init() first. */
+typedef struct aq_send_heap_config {
+    /** Set by aq_send_heap_config_init(). */
+    size_t struct_size;
+    /** Bits of a heap address, or of an immediate value: 8, 16 .. 56; 48 by default. Identifiers have 63 minus as many. */
+    int32_t heap_address_bits;
+    /**
+     * 1: every packet has all item pointers, so that a receiver knows the immediate items whichever packets it gets; 0 (default): each pointer is in
+     * one packet.
+     */
+    int32_t repeat_pointers;
+} aq_send_heap_config;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_send_heap_config_init(aq_send_heap_config *config, size_t struct_size);
+
+/**
+ * Makes a heap without items.
+ *
+ * @param config how its packets are written; NULL for the defaults
+ * @param out receives the heap; free it with aq_send_heap_free()
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_VERSION
+ *
+ * Threads: any.
+ */
+aq_status aq_send_heap_new(const aq_send_heap_config *config, aq_send_heap **out);
+
+/**
+ * Adds a number that stands in the item pointer.
+ *
+ * @param heap the heap
+ * @param id the item's identifier
+ * @param value less than 2^heap_address_bits
+ * @return AQ_OK; AQ_E_INVALID when id or value is too large for the flavour, or id is one of those that describe packets (1 .. 4);
+ *     AQ_E_STATE while the heap is queued
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_heap_add_immediate(aq_send_heap *heap, uint64_t id, uint64_t value);
+
+/**
+ * Adds bytes by reference. They are not copied, neither here nor when packets are made: the kernel takes them from there.
+ *
+ * @param heap the heap
+ * @param id the item's identifier
+ * @param data the bytes as they stand on the wire: big-endian for a format, as described for a dtype. They must not change until they are released. Receivers
+ *     do not see an item without any bytes.
+ * @param size bytes at data
+ * @param user what user_free is called with
+ * @param user_free called once, when neither the heap nor a stream needs the bytes any more, from any thread; or NULL. Also called when this call
+ *     fails.
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_STATE while the heap is queued
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_heap_add_item(aq_send_heap *heap, uint64_t id, const uint8_t *data, size_t size, void *user,
+    aq_user_free_fn user_free);
+
+/**
+ * Adds a copy of bytes.
+ *
+ * @param heap the heap
+ * @param id the item's identifier
+ * @param data the bytes, as for aq_send_heap_add_item(); copied
+ * @param size bytes at data
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_STATE while the heap is queued
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_heap_add_copy(aq_send_heap *heap, uint64_t id, const uint8_t *data, size_t size);
+
+/**
+ * Adds the description of an item, for receivers that do not know it. aq_send_group describes items by itself.
+ *
+ * @param heap the heap
+ * @param descriptor id, name, description, shape, order, and a dtype or a format; copied. native_dtype is not looked at.
+ * @param bug_compat which bugs of receivers to make up for: AQ_BUG_COMPAT_*; 0 for none
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_FORMAT when the dtype or format is none; AQ_E_STATE while the heap is queued
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_heap_add_descriptor(aq_send_heap *heap, const aq_descriptor *descriptor, int32_t bug_compat);
+
+/**
+ * Adds a message to the receiver about the stream.
+ *
+ * @param heap the heap
+ * @param control one of AQ_SEND_CONTROL_*
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_STATE while the heap is queued
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_heap_add_control(aq_send_heap *heap, int32_t control);
+
+/**
+ * Writes a heap's packets, one behind the other, without a stream: for tests, and for transports of the program's own.
+ *
+ * @param heap the heap
+ * @param cnt its number: less than 2^heap_address_bits
+ * @param max_packet_size bytes that a packet may have: 56 .. 524288
+ * @param buffer receives the packets; NULL when capacity is 0
+ * @param capacity bytes at buffer
+ * @param size receives how many bytes all packets take, also when they do not fit
+ * @return AQ_OK; AQ_E_TRUNCATED when capacity is less than that; AQ_E_INVALID
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_heap_encode(const aq_send_heap *heap, uint64_t cnt, size_t max_packet_size, uint8_t *buffer,
+    size_t capacity, size_t *size);
+
+/**
+ * Frees a heap. What is queued of it is still sent, and bytes that were lent are released after that.
+ *
+ * @param heap the heap, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is none, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this heap may be running or follow.
+ */
+aq_status aq_send_heap_free(aq_send_heap *heap);
+
+/* =============================================================================================================
+ * Groups of items to send
+ *
+ * A group knows items by their descriptors and keeps their latest values, and makes heaps of what receivers do not know yet: descriptors and values that
+ * are new or have changed, or all of them.
+ *
+ * ```c
+ * aq_send_group_new(NULL, &group);
+ * aq_send_group_add(group, &descriptor);                            // as often as there are items
+ * for (;;) {
+ *     aq_send_group_set(group, 0x1600, &timestamp, sizeof timestamp);
+ *     aq_send_group_heap(group, NULL, &heap);                       // the descriptors are in the first one only
+ *     aq_send_stream_submit(stream, heap, NULL, AQ_WAIT_FOREVER, NULL);
+ *     aq_send_heap_free(heap);
+ * }
+ * ```
+ * ============================================================================================================= */
+
+/** Nothing. */
+#define AQ_SEND_NONE 0
+/** What is new or has changed since it was put into a heap. */
+#define AQ_SEND_STALE 1
+/** All that there is. */
+#define AQ_SEND_ALL 2
+
+/** Items to send. */
+typedef struct aq_send_group aq_send_group;
+
+/** How a group's heaps are written. Fill it with aq_send_group_config_init() first. */
+typedef struct aq_send_group_config {
+    /** Set by aq_send_group_config_init(). */
+    size_t struct_size;
+    /** Bits of a heap address, or of an immediate value: 8, 16 .. 56; 48 by default. Identifiers have 63 minus as many. */
+    int32_t heap_address_bits;
+    /** Which bugs of receivers to make up for: AQ_BUG_COMPAT_*; 0 (default) for none. */
+    int32_t bug_compat;
+} aq_send_group_config;
+
+/** What goes into a heap. Fill it with aq_send_contents_init() first. */
+typedef struct aq_send_contents {
+    /** Set by aq_send_contents_init(). */
+    size_t struct_size;
+    /** Which descriptors: AQ_SEND_NONE, AQ_SEND_STALE (default) or AQ_SEND_ALL. */
+    int32_t descriptors;
+    /** Which values: AQ_SEND_NONE, AQ_SEND_STALE (default) or AQ_SEND_ALL. */
+    int32_t values;
+    /** 1: every packet has all item pointers; 0 (default). */
+    int32_t repeat_pointers;
+    /** Must be 0; anything else is AQ_E_VERSION. */
+    int32_t reserved;
+} aq_send_contents;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_send_group_config_init(aq_send_group_config *config, size_t struct_size);
+
+/**
+ * Writes the defaults.
+ *
+ * @param contents the struct
+ * @param struct_size sizeof *contents
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_send_contents_init(aq_send_contents *contents, size_t struct_size);
+
+/**
+ * Makes a group without items.
+ *
+ * @param config how its heaps are written; NULL for the defaults
+ * @param out receives the group; free it with aq_send_group_free()
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_VERSION
+ *
+ * Threads: any.
+ */
+aq_status aq_send_group_new(const aq_send_group_config *config, aq_send_group **out);
+
+/**
+ * Adds an item, without a value. One with the same identifier is described anew, and its value is gone.
+ *
+ * @param group the group
+ * @param descriptor id, name, description, shape, order, and a dtype or a format; copied. native_dtype is not looked at.
+ * @return AQ_OK; AQ_E_INVALID when it does not fit in the flavour, has the name of another item, or a receiver could make nothing of it; AQ_E_FORMAT when
+ *     the dtype or format is none
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_group_add(aq_send_group *group, const aq_descriptor *descriptor);
+
+/**
+ * Sets an item's value, as a receiver's item group gives it out: elements back to back, in this machine's byte order; those of a format each in the
+ * smallest type that holds it (12 bits in 16). A value of a fixed size that fits goes into the item pointer. It counts as changed, whatever it was before.
+ *
+ * @param group the group
+ * @param id the item's identifier
+ * @param data the elements; copied
+ * @param size bytes at data: just those of the shape; or a multiple of those without the variable dimension, which then follows from it
+ * @return AQ_OK; AQ_E_INVALID when the size is not that; AQ_E_NOT_FOUND
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_group_set(aq_send_group *group, uint64_t id, const void *data, size_t size);
+
+/**
+ * Sets an item's value to bytes by reference, as for aq_send_heap_add_item(): as they stand on the wire, and not copied. Their size is not checked.
+ *
+ * @param group the group
+ * @param id the item's identifier
+ * @param data the bytes, which must not change until they are released
+ * @param size bytes at data
+ * @param user what user_free is called with
+ * @param user_free called once, when neither the group nor a heap nor a stream needs the bytes any more, from any thread; or NULL. Also called when
+ *     this call fails.
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_NOT_FOUND
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_group_set_reference(aq_send_group *group, uint64_t id, const uint8_t *data, size_t size,
+    void *user, aq_user_free_fn user_free);
+
+/**
+ * Makes a heap, and takes what is in it as known to receivers from now on. More can be added to it, such as a control item.
+ *
+ * @param group the group
+ * @param contents what goes into it; NULL for descriptors and values that are new or have changed
+ * @param out receives the heap; free it with aq_send_heap_free()
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_VERSION
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_group_heap(aq_send_group *group, const aq_send_contents *contents, aq_send_heap **out);
+
+/**
+ * Frees a group. Its heaps are not touched.
+ *
+ * @param group the group, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is none, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this group may be running or follow.
+ */
+aq_status aq_send_group_free(aq_send_group *group);
+
+/* =============================================================================================================
+ * Results and statistics of sending
+ *
+ * What came of a heap, and the ledger of a stream that sends. Every heap and every packet is in exactly one counter.
+ * ============================================================================================================= */
+
+/** What came of a heap. */
+typedef struct aq_send_result {
+    /** Set by aq_send_result_init(). */
+    size_t struct_size;
+    /** What its submission answered, or counted on from that in a group. */
+    uint64_t ticket;
+    /** Its number on the wire. */
+    uint64_t cnt;
+    /** Where it went. */
+    uint64_t substream;
+    /** Packets of it that were handed over: to the kernel, a queue or a file. */
+    uint64_t packets_sent;
+    /** Packets of it that were not. */
+    uint64_t packets_unsent;
+    /** Bytes of the packets that were handed over. */
+    uint64_t bytes;
+    /** AQ_OK; AQ_STOPPED when it was given up, as the stream was stopped; or an error. aq_last_error() of the thread that is told has its message. */
+    int32_t status;
+    /** 0. */
+    int32_t reserved;
+} aq_send_result;
+
+/** The ledger of a stream that sends. Initialise it with aq_send_stats_init() first. */
+typedef struct aq_send_stats {
+    /** Set by aq_send_stats_init(). */
+    size_t struct_size;
+    /** 1 if the sums below hold, which is always so: heaps = heaps_sent + heaps_failed + heaps_cancelled + heaps_pending, and likewise for packets. */
+    uint64_t ledger_closed;
+    /** Heaps that were taken into the queue. */
+    uint64_t heaps;
+    /** Heaps all of whose packets were handed over without an error. */
+    uint64_t heaps_sent;
+    /** Heaps with an error, whether or not some of their packets were handed over. */
+    uint64_t heaps_failed;
+    /** Heaps that were given up: at a stop, or as aq_send_stream_send() waited no longer. */
+    uint64_t heaps_cancelled;
+    /** Heaps in the queue or on their way. */
+    uint64_t heaps_pending;
+    /** Packets of all heaps that were taken into the queue. */
+    uint64_t packets;
+    /** Packets that were handed over: to the kernel, a queue or a file. */
+    uint64_t packets_sent;
+    /** Packets that were not, by an error of theirs or of their heap. */
+    uint64_t packets_failed;
+    /** Packets that were not, as their heap was given up. */
+    uint64_t packets_cancelled;
+    /** Packets still to be handed over. */
+    uint64_t packets_pending;
+    /** Bytes of the packets that were handed over. */
+    uint64_t bytes_sent;
+    /** How often news came that packets, handed over before, were not received: nobody listens. */
+    uint64_t refused;
+    /** How often packets were handed over, many at a time. */
+    uint64_t batches;
+    /** Submissions that found the queue full. */
+    uint64_t queue_full;
+} aq_send_stats;
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param result the struct
+ * @param struct_size sizeof *result
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_send_result_init(aq_send_result *result, size_t struct_size);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_send_stats_init(aq_send_stats *stats, size_t struct_size);
+
+/* =============================================================================================================
+ * Streams that send
+ *
+ * A stream has a queue of heaps and a thread that cuts them into packets and sends these, at a rate or as fast as it goes. What became of a heap is told in one
+ * of these ways:
+ *
+ * - aq_send_stream_send() waits for it;
+ * - a function is called (`done` of aq_send_options);
+ * - the result is kept (`keep_result`) until aq_send_stream_next_result() fetches it; aq_send_stream_results_fd() is readable while there is one;
+ * - or only the counters of aq_send_stats tell.
+ *
+ * An error (nobody listens, a packet larger than the path allows, a broken connection) is one of the heap concerned, and the stream goes on with the next.
+ * Every heap and every packet is in exactly one counter.
+ *
+ * aq_send_stream_stop() and aq_send_stream_free() give up what is queued: call aq_send_stream_flush() before.
+ *
+ * ```c
+ * aq_udp_sender_config udp; aq_udp_sender_config_init(&udp, sizeof udp);
+ * aq_send_destination to = {"10.1.0.7", 7148, {0}};
+ * udp.destinations = &to; udp.n_destinations = 1;
+ * aq_send_stream_config config; aq_send_stream_config_init(&config, sizeof config);
+ * config.rate = 500e6;                                          // 4 Gb/s
+ * aq_send_stream_new_udp(&config, &udp, &stream);
+ * for (i = 0; i < n; i++)
+ *     aq_send_stream_submit(stream, heaps[i], NULL, AQ_WAIT_FOREVER, NULL);
+ * aq_send_stream_flush(stream, AQ_WAIT_FOREVER);
+ * aq_send_stream_free(stream);
+ * ```
+ * ============================================================================================================= */
+
+/** Heaps of a group go one after the other. */
+#define AQ_SEND_SERIAL 0
+/** A packet of each heap of a group goes in turn. */
+#define AQ_SEND_ROUND_ROBIN 1
+
+/** A stream that sends. */
+typedef struct aq_send_stream aq_send_stream;
+
+/** How a stream sends. Fill it with aq_send_stream_config_init() first. */
+typedef struct aq_send_stream_config {
+    /** Set by aq_send_stream_config_init(). */
+    size_t struct_size;
+    /**
+     * Bytes of a packet at the most, without the headers of IP and UDP: 56 .. 524288, over UDP 65507; 1472 by default. All packets of a heap but the last
+     * are as large as the largest multiple of 8 in it.
+     */
+    size_t max_packet_size;
+    /** Heaps that are queued or on their way, or whose result is kept, at the most: 1 .. 1048576; 4 by default. */
+    size_t max_heaps;
+    /** Number of the first heap that is submitted without one; 1 by default. */
+    uint64_t first_cnt;
+    /** How much that grows with each; 1 by default. Several streams to one receiver use different first numbers and the same step. */
+    uint64_t cnt_step;
+    /** Bytes of packets per second: at least 1; 0 (default) for no limit. */
+    double rate;
+    /** Bytes that may leave at once, at least 1; 65536 by default. At least one packet does. */
+    size_t burst_size;
+    /** How much faster than the rate a stream may be that has fallen behind: 1 .. 1000000; 1.05 by default. */
+    double burst_rate_ratio;
+} aq_send_stream_config;
+
+/**
+ * Called with what came of a heap.
+ *
+ * @param result what came of it
+ * @param result_size sizeof *result in the library that calls, which may be newer and have more fields at its end
+ * @param user the options' done_user
+ *
+ * - called from: the stream's thread, once for each heap, one call at a time; with heaps that are stopped before the end of the stop
+ * - may block: shortly; nothing is sent meanwhile
+ * - may call: any function that does not wait, aq_send_stream_submit() of the same stream among them; what would wait for the stream itself answers AQ_E_STATE
+ * - valid until: result is valid until it returns
+ * - on error: there is no way to report one
+ */
+typedef void (*aq_send_done_fn)(const aq_send_result *result, size_t result_size, void *user);
+
+/** How heaps are sent. Fill it with aq_send_options_init() first. */
+typedef struct aq_send_options {
+    /** Set by aq_send_options_init(). */
+    size_t struct_size;
+    /** The heap's number, less than 2^heap_address_bits; -1 (default) for the stream's next one. Of a group, that of the first; the others count on from it. */
+    int64_t cnt;
+    /** Which destination: 0 (default) for the first. Not looked at for a group. */
+    size_t substream;
+    /** Bytes per second while the heap is sent, 0 for no limit; -1 (default) for the stream's rate. */
+    double rate;
+    /** Told about each heap; NULL (default) for nobody. */
+    aq_send_done_fn done;
+    /** What done is called with. */
+    void *done_user;
+    /** Called with done_user, once, after the last call of done, also when the heaps are not taken. */
+    aq_user_free_fn done_user_free;
+    /** 1: keep the results for aq_send_stream_next_result(); 0 (default). Only without done. */
+    int32_t keep_result;
+    /** Of a group: AQ_SEND_SERIAL (default) or AQ_SEND_ROUND_ROBIN. */
+    int32_t order;
+} aq_send_options;
+
+/** A heap of a group, and where it goes. */
+typedef struct aq_send_member {
+    /** The heap. */
+    aq_send_heap *heap;
+    /** Which destination: 0 for the first. */
+    size_t substream;
+} aq_send_member;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_send_stream_config_init(aq_send_stream_config *config, size_t struct_size);
+
+/**
+ * Writes the defaults.
+ *
+ * @param options the struct
+ * @param struct_size sizeof *options
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_send_options_init(aq_send_options *options, size_t struct_size);
+
+/**
+ * Queues a heap.
+ *
+ * @param stream the stream
+ * @param heap the heap, which may be freed, or queued again, but not changed before it is sent
+ * @param options how it is sent and who is told; NULL for the defaults
+ * @param timeout_ns how long to wait for space; see Waiting
+ * @param ticket receives a number by which its result is known; NULL if nobody wants it
+ * @return AQ_OK; AQ_FULL, AQ_TIMEOUT, AQ_STOPPED: the heap is not queued; AQ_E_INVALID when it cannot be sent like this; AQ_E_STATE when a function of
+ *     the stream's own (done) would have to wait
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_stream_submit(aq_send_stream *stream, const aq_send_heap *heap, const aq_send_options *options,
+    int64_t timeout_ns, uint64_t *ticket);
+
+/**
+ * Queues several heaps together, all or none: to leave one after the other, or a packet of each in turn.
+ *
+ * @param stream the stream
+ * @param members the heaps and where they go; copied
+ * @param n_members how many: 1 .. max_heaps
+ * @param options how they are sent and who is told of each; NULL for the defaults
+ * @param timeout_ns how long to wait for space; see Waiting
+ * @param ticket receives the number by which the first one's result is known; those of the others count on from it. NULL if nobody wants it
+ * @return as aq_send_stream_submit()
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_stream_submit_group(aq_send_stream *stream, const aq_send_member *members, size_t n_members,
+    const aq_send_options *options, int64_t timeout_ns, uint64_t *ticket);
+
+/**
+ * Sends a heap and waits until all its packets have been handed over.
+ *
+ * @param stream the stream
+ * @param heap the heap
+ * @param options how it is sent; without done and keep_result. NULL for the defaults
+ * @param timeout_ns how long to wait, for space and then for the heap; see Waiting
+ * @param result receives what came of it, initialised with aq_send_result_init(); NULL if nobody wants it
+ * @return AQ_OK: it was sent; AQ_FULL, AQ_TIMEOUT: it was not sent, or not all of it, and is given up; AQ_STOPPED likewise, as the stream is stopped;
+ *     AQ_E_IO and other errors that the heap came to; AQ_E_INVALID when it cannot be sent like this; AQ_E_STATE from a function of the stream's own (done)
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_stream_send(aq_send_stream *stream, const aq_send_heap *heap, const aq_send_options *options,
+    int64_t timeout_ns, aq_send_result *result);
+
+/**
+ * Fetches the result of a heap that was submitted with keep_result, in the order in which they came to their end.
+ *
+ * @param stream the stream
+ * @param timeout_ns how long to wait for one; see Waiting
+ * @param result receives it, initialised with aq_send_result_init()
+ * @return AQ_OK, also for a heap with an error, of which result->status and aq_last_error() tell; AQ_EMPTY; AQ_TIMEOUT; AQ_STOPPED when the stream is stopped
+ *     and there are no more; AQ_E_STATE when a function of the stream's own (done) would have to wait
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_stream_next_result(aq_send_stream *stream, int64_t timeout_ns, aq_send_result *result);
+
+/**
+ * A descriptor that is readable while aq_send_stream_next_result() would not wait for a result. For poll, select or epoll; never read it, write to it
+ * or close it.
+ *
+ * @param stream the stream
+ * @param fd receives the descriptor, valid until the stream is freed
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_send_stream_results_fd(const aq_send_stream *stream, int *fd);
+
+/**
+ * Waits until all heaps that were submitted have come to their end, and all functions have been called with their results.
+ *
+ * @param stream the stream
+ * @param timeout_ns how long to wait; see Waiting
+ * @return AQ_OK; AQ_TIMEOUT, with 0 AQ_FULL: there are heaps left; AQ_E_STATE from a function of the stream's own (done)
+ *
+ * Threads: any number at the same time. Heaps that others submit meanwhile are waited for, too.
+ */
+aq_status aq_send_stream_flush(aq_send_stream *stream, int64_t timeout_ns);
+
+/**
+ * Sets the number of the next heap that is submitted without one, and how much it grows with each.
+ *
+ * @param stream the stream
+ * @param next the number; of it, as many bits are taken as the heap's flavour has for an address
+ * @param step how much it grows
+ * @return AQ_OK
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_stream_set_cnt_sequence(aq_send_stream *stream, uint64_t next, uint64_t step);
+
+/**
+ * What a stream was made with.
+ *
+ * @param stream the stream
+ * @param config receives it; initialised with aq_send_stream_config_init()
+ * @return AQ_OK; AQ_E_INVALID
+ *
+ * Threads: any.
+ */
+aq_status aq_send_stream_get_config(const aq_send_stream *stream, aq_send_stream_config *config);
+
+/**
+ * What became of all heaps and packets so far, all at one moment.
+ *
+ * @param stream the stream
+ * @param stats receives it; initialised with aq_send_stats_init()
+ * @return AQ_OK; AQ_E_INVALID
+ *
+ * Threads: any, also after aq_send_stream_stop().
+ */
+aq_status aq_send_stream_get_stats(const aq_send_stream *stream, aq_send_stats *stats);
+
+/**
+ * Stops a stream: heaps that are queued or half-way are given up, told about and counted (heaps_cancelled), and the thread ends. Nothing can be submitted any more.
+ * Results that are kept can still be fetched. Stopping again does nothing.
+ *
+ * @param stream the stream
+ * @return AQ_OK; AQ_E_STATE from a function of the stream's own (done)
+ *
+ * Threads: any number at the same time.
+ */
+aq_status aq_send_stream_stop(aq_send_stream *stream);
+
+/**
+ * Stops a stream, and frees it. Results that were not fetched are gone.
+ *
+ * @param stream the stream, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_STATE from a function of the stream's own (done); AQ_E_INVALID when it is none, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this stream may be running or follow.
+ */
+aq_status aq_send_stream_free(aq_send_stream *stream);
+
+/* =============================================================================================================
+ * Where streams send to
+ *
+ * UDP (to hosts and multicast groups), TCP, in-process queues, and files. Several destinations are substreams of one stream: they share its queue and its rate.
+ * ============================================================================================================= */
+
+/** A file of packets, one behind the other, and nothing else. */
+#define AQ_SEND_FILE_RAW 0
+/** A capture (classic pcap) of UDP packets: those of substream i go to port 7148 + i. */
+#define AQ_SEND_FILE_PCAP 1
+
+/** A host and a port to send to. */
+typedef struct aq_send_destination {
+    /** Name or address of the host, or a multicast group. */
+    const char *host;
+    /** Port: 1 .. 65535. */
+    uint16_t port;
+    /** Must be 0; anything else is AQ_E_VERSION. */
+    uint16_t reserved[3];
+} aq_send_destination;
+
+/** Where and how to send over UDP. Fill it with aq_udp_sender_config_init() first. */
+typedef struct aq_udp_sender_config {
+    /** Set by aq_udp_sender_config_init(). */
+    size_t struct_size;
+    /** Destinations, one for each substream; required. */
+    const aq_send_destination *destinations;
+    /** How many: at least 1. */
+    size_t n_destinations;
+    /** Address to send from; NULL or "" (default) for what the system chooses. */
+    const char *source_address;
+    /** For multicast groups: the interface to send on, by its IPv4 address or its name; NULL or "" (default) for the system's choice. */
+    const char *interface_address;
+    /** Send buffer of each socket in bytes; 524288 by default, 0 leaves it to the system. If the kernel grants less, that is logged as a warning. */
+    size_t buffer_size;
+    /** The interface by its index; 0 (default) for none. */
+    uint32_t interface_index;
+    /** Routers that packets may pass: 1 .. 255; 0 (default) for the system's default, which is 1 for groups. */
+    uint32_t ttl;
+    /** 0 (default): a packet that is larger than the path's MTU allows is an error of its heap; 1: it is sent in fragments. */
+    int32_t fragment;
+    /** 1 (default): packets are handed to the kernel in bunches, where it takes them so (UDP GSO), which saves CPU time; 0: don't. */
+    int32_t gso;
+} aq_udp_sender_config;
+
+/** Where to connect to over TCP. Fill it with aq_tcp_sender_config_init() first. */
+typedef struct aq_tcp_sender_config {
+    /** Set by aq_tcp_sender_config_init(). */
+    size_t struct_size;
+    /** Destinations, one for each substream; required. */
+    const aq_send_destination *destinations;
+    /** How many: at least 1. */
+    size_t n_destinations;
+    /** How long to wait for each connection, in nanoseconds: at least 1; 10^10 by default. */
+    uint64_t connect_timeout_ns;
+    /** Send buffer of each connection in bytes; 0 (default) leaves it to the system, which lets it grow. */
+    size_t buffer_size;
+} aq_tcp_sender_config;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_udp_sender_config_init(aq_udp_sender_config *config, size_t struct_size);
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_tcp_sender_config_init(aq_tcp_sender_config *config, size_t struct_size);
+
+/**
+ * Makes a stream that sends over UDP.
+ *
+ * @param config how it sends; NULL for the defaults
+ * @param udp where to; copied
+ * @param out receives the stream; free it with aq_send_stream_free()
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_VERSION; AQ_E_IO when a host is not known, no route leads there, or there are too many open files
+ *
+ * Threads: any. It may wait for the name of a host to be looked up.
+ */
+aq_status aq_send_stream_new_udp(const aq_send_stream_config *config, const aq_udp_sender_config *udp,
+    aq_send_stream **out);
+
+/**
+ * Makes a stream that sends over TCP, and connects it. A connection that breaks stays broken: every heap for it has an error from then on.
+ *
+ * That a packet was handed over means that the kernel has taken it, not that the receiver has.
+ *
+ * @param config how it sends; NULL for the defaults
+ * @param tcp where to; copied
+ * @param out receives the stream; free it with aq_send_stream_free()
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_VERSION; AQ_E_IO when a host is not known, does not answer or refuses
+ *
+ * Threads: any. It waits for the connections.
+ */
+aq_status aq_send_stream_new_tcp(const aq_send_stream_config *config, const aq_tcp_sender_config *tcp,
+    aq_send_stream **out);
+
+/**
+ * Makes a stream that puts packets into queues of this process. While a queue is full the stream waits.
+ *
+ * @param config how it sends; NULL for the defaults
+ * @param queues one queue for each substream, which the caller may free afterwards; but freeing a queue stops it
+ * @param n_queues how many: at least 1
+ * @param out receives the stream; free it with aq_send_stream_free()
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_VERSION
+ *
+ * Threads: any.
+ */
+aq_status aq_send_stream_new_inproc(const aq_send_stream_config *config, aq_inproc_queue *const *queues,
+    size_t n_queues, aq_send_stream **out);
+
+/**
+ * Makes a stream that writes packets to a file, in place of one that may be there.
+ *
+ * @param config how it sends; NULL for the defaults
+ * @param path the file
+ * @param format AQ_SEND_FILE_RAW or AQ_SEND_FILE_PCAP
+ * @param out receives the stream; free it with aq_send_stream_free()
+ * @return AQ_OK; AQ_E_INVALID; AQ_E_VERSION; AQ_E_IO when the file cannot be made
+ *
+ * Threads: any.
+ */
+aq_status aq_send_stream_new_file(const aq_send_stream_config *config, const char *path, int32_t format,
+    aq_send_stream **out);
+
+/* =============================================================================================================
  * Packet layouts
  *
  * A layout says what the bytes of a packet of a fixed size mean: its fields, their types, the byte order, and constants that every

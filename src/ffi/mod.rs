@@ -24,6 +24,11 @@
 //! | [`item_group`] | `aq_item_group_*`, `aq_heap_descriptor` |
 //! | [`heap_stream`] | `aq_recv_stream_new`, `_get` |
 //! | [`chunk_stream`] | `aq_chunk_place_data`, `aq_chunk_ring_stream_new` |
+//! | [`send_heap`] | `aq_send_heap_*` |
+//! | [`send_group`] | `aq_send_group_*` |
+//! | [`send_stats`] | `aq_send_result`, `aq_send_stats`, the sender's ledger |
+//! | [`send_stream`] | `aq_send_stream_*` |
+//! | [`send_transport`] | `aq_send_stream_new_*`: UDP, TCP, queues, files |
 //! | [`packet_layout`] | `aq_packet_layout_*` |
 //! | [`event`] | `aq_event_buffer_*` |
 //! | [`sink`] | `aq_sink_*`, where event buffers write to |
@@ -99,6 +104,11 @@ pub mod reader;
 pub mod recv;
 pub mod registry;
 pub mod ring;
+pub mod send_group;
+pub mod send_heap;
+pub mod send_stats;
+pub mod send_stream;
+pub mod send_transport;
 pub mod signal;
 pub mod sink;
 pub mod sized;

@@ -95,13 +95,23 @@ pub unsafe fn read_or_default<S: SizedStruct>(pointer: *const S, name: &str) -> 
 /// # Safety
 /// `out` is NULL or has a readable `struct_size` and as many writable bytes as it says.
 pub unsafe fn write<S: SizedStruct>(out: *mut S, value: &S, name: &str) -> Result<Outcome> {
-    check::<S>(out, size_of::<usize>().max(S::FIRST_SIZE), name)?;
+    // SAFETY: the caller's promise.
+    unsafe { writable(out, name) }?;
     // SAFETY: not NULL, aligned, and the first field of every S.
     let struct_size = unsafe { out.cast::<usize>().read() };
-    check::<S>(out, struct_size, name)?;
     // SAFETY: not NULL, aligned, and struct_size bytes by the caller's promise.
     unsafe { store(out, struct_size, value) };
     Ok(Outcome::Done)
+}
+
+/// Checks that [`write`] could write there, before something is done that cannot be undone.
+///
+/// # Safety
+/// As for [`write`].
+pub unsafe fn writable<S: SizedStruct>(out: *mut S, name: &str) -> Result<()> {
+    check::<S>(out, size_of::<usize>().max(S::FIRST_SIZE), name)?;
+    // SAFETY: not NULL, aligned, and the first field of every S.
+    check::<S>(out, unsafe { out.cast::<usize>().read() }, name)
 }
 
 /// A yes-or-no field or argument.

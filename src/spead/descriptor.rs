@@ -49,7 +49,7 @@ pub struct Descriptor {
     /// Its elements.
     pub layout: Layout,
     /// Their type in this machine's byte order: one for all values, as an attacker may make it a large one.
-    native: Arc<Dtype>,
+    pub(super) native: Arc<Dtype>,
 }
 
 /// Why there is no descriptor: what is known of it all the same, and the error.

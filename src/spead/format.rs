@@ -18,7 +18,7 @@ fn wrong(what: impl std::fmt::Display) -> Error {
 
 impl Entry {
     /// Checks an entry as it stands in a descriptor.
-    pub(super) fn new(letter: u8, bits: u64) -> Result<Self> {
+    pub fn new(letter: u8, bits: u64) -> Result<Self> {
         let shown = format!("({}, {bits})", (letter as char).escape_default());
         let allowed: &[u64] = match letter {
             b'u' | b'i' | b'b' => &[],
@@ -54,6 +54,15 @@ impl Entry {
             'b' => false,
             _ => true,
         }
+    }
+
+    /// The bits, right-aligned, that stand for a value in this machine's byte order; the opposite of [`unpack`](Self::unpack).
+    fn value(self, field: &[u8]) -> u64 {
+        let value = match cfg!(target_endian = "big") {
+            true => field.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)),
+            false => field.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)),
+        };
+        if self.letter == 'b' { u64::from(value != 0) } else { value }
     }
 
     /// Appends the value that these bits, right-aligned, stand for.
@@ -108,6 +117,38 @@ pub(super) fn unpack(entries: &[Entry], bytes: &[u8], start: usize, count: usize
     }
 }
 
+/// Packs `count` elements of [`dtype`], which `elements` must have; the opposite of [`unpack`]. Bits that a value has beyond its width are lost.
+pub(super) fn pack(entries: &[Entry], elements: &[u8], count: usize) -> Vec<u8> {
+    let mut out = vec![0; (bits(entries) * count).div_ceil(8)];
+    let (mut position, mut rest) = (0, elements);
+    for _ in 0..count {
+        for entry in entries {
+            let (field, after) = rest.split_at_checked(entry.scalar().size).unwrap_or_default();
+            rest = after;
+            write_bits(&mut out, position, entry.bits, entry.value(field));
+            position += usize::from(entry.bits);
+        }
+    }
+    out
+}
+
+/// Writes the low `count` bits, 1 to 64, of `value` to where there are zeros, from bit `position` on; what does not fit is left out.
+fn write_bits(bytes: &mut [u8], position: usize, count: u8, value: u64) {
+    let value = if count < 64 { value & ((1 << count) - 1) } else { value };
+    // 64 bits that start within a byte touch nine.
+    let window = (u128::from(value) << (128 - u32::from(count)) >> (position % 8)).to_be_bytes();
+    let first = position / 8;
+    for (byte, bits) in bytes.iter_mut().skip(first).zip(window).take(9) {
+        *byte |= bits;
+    }
+}
+
+/// What [`Entry::unpack`] appends, for tests elsewhere.
+#[cfg(test)]
+pub(super) fn tests_unpack(entry: Entry, bits: u64, out: &mut Vec<u8>) {
+    entry.unpack(bits, out);
+}
+
 /// `count` bits, 1 to 64, from bit `position` on; what is not there is read as 0.
 fn read_bits(bytes: &[u8], position: usize, count: u8) -> u64 {
     // 64 bits that start within a byte touch nine.
@@ -143,6 +184,21 @@ mod tests {
         }
         assert_eq!(read_bits(&[0xff], 4, 8), 0xf0);
         assert_eq!(read_bits(&[0xff], 80, 64), 0);
+    }
+
+    #[test]
+    fn bits_are_read_where_they_were_written() {
+        for position in 0..24 {
+            for count in 1..=64u8 {
+                let mut bytes = [0; 12];
+                let value = 0x9e37_79b9_7f4a_7c15u64 | 1 << (count - 1) | 1;
+                write_bits(&mut bytes, position, count, value);
+                let expected = if count < 64 { value & ((1 << count) - 1) } else { value };
+                assert_eq!(read_bits(&bytes, position, count), expected, "{count} bits at {position}");
+                assert_eq!(read_bits(&bytes, position + usize::from(count), 8), 0);
+            }
+        }
+        write_bits(&mut [0], 4, 64, u64::MAX);
     }
 
     #[test]

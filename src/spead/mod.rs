@@ -26,6 +26,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod describe;
 pub mod descriptor;
 pub mod dtype;
 mod flavour;

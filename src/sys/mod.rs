@@ -8,6 +8,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod file;
 pub mod futex;
+pub mod gather;
 pub mod interface;
 pub mod local;
 pub mod map_file;
@@ -19,6 +20,8 @@ pub mod poll;
 pub mod signal;
 pub mod tcp;
 pub mod terminal;
+pub mod timer;
 pub mod udp;
+pub mod udp_send;
 #[cfg(feature = "zmq")]
 pub mod zmq;

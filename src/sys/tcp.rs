@@ -86,6 +86,18 @@ fn time_of(message: &libc::msghdr) -> Option<Timestamp> {
     None
 }
 
+/// Writes some of `slices`, as many bytes as there is room for; waits for room as long as the socket's timeout says.
+pub fn write(fd: BorrowedFd<'_>, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: msghdr is plain data for which all zeros is a valid value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    // An IoSlice is an iovec. The kernel does not write to what is sent.
+    message.msg_iov = slices.as_ptr().cast_mut().cast();
+    message.msg_iovlen = slices.len().min(libc::UIO_MAXIOV as usize) as _;
+    // SAFETY: the header points to live iovecs, and these to live bytes.
+    let written = unsafe { libc::sendmsg(fd.as_raw_fd(), &message, libc::MSG_NOSIGNAL) };
+    if written < 0 { Err(io::Error::last_os_error()) } else { Ok(written as usize) }
+}
+
 /// Whether the socket listens for connections.
 pub fn is_listening(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut listens = 0i32;

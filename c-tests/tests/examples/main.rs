@@ -4,6 +4,7 @@ mod events;
 mod receive_chunks;
 mod receive_heaps;
 mod running;
+mod send;
 mod signal;
 mod splitter;
 

@@ -1,4 +1,4 @@
-//! The command-line program: `aqueduct recv` receives heaps or chunks, `aqueduct replay` sends a capture again, `aqueduct events`
+//! The command-line program: `aqueduct recv` receives heaps or chunks, `aqueduct send` sends heaps of made-up data, `aqueduct replay` a capture again, `aqueduct events`
 //! checks and converts event files, `aqueduct stream` finds and shows signal streams.
 //!
 //! A command is a file of its name, with its options as a clap struct and a `run`. Data goes to the standard output,
@@ -15,6 +15,7 @@ mod progress;
 mod recv;
 mod replay;
 mod report;
+mod send;
 mod source;
 mod stdout;
 mod stream;
@@ -39,6 +40,7 @@ const EXAMPLES: &str = "\
 Examples:
   aqueduct recv udp://239.1.2.3:7148 --json
   aqueduct recv udp://0.0.0.0:7148 --item 0x1600 --step 4096 --heap-size 8192 --heaps-per-chunk 64
+  aqueduct send udp://127.0.0.1:7148 --heaps 1000 --rate 1G
   aqueduct replay capture.pcap udp://127.0.0.1:7148 --rate 200M
   aqueduct events run7-000.aqe --csv run7.csv
   aqueduct stream tail eeg
@@ -60,6 +62,7 @@ struct Cli {
 enum Command {
     Recv(recv::Options),
     Replay(replay::Options),
+    Send(Box<send::Options>),
     Events(Box<events::Options>),
     Stream(stream::Options),
 }
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
     let (name, result) = match cli.command {
         Command::Recv(options) => ("recv", recv::run(options)),
         Command::Replay(options) => ("replay", replay::run(options)),
+        Command::Send(options) => ("send", send::run(*options)),
         Command::Events(options) => ("events", events::run(*options)),
         Command::Stream(options) => ("stream", stream::run(options)),
     };

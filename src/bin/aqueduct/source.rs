@@ -67,7 +67,7 @@ impl Address {
     }
 
     /// Reads `SCHEME://HOST:PORT`, with brackets around an IPv6 address.
-    fn parse(text: &str, scheme: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, scheme: &str) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")) else {
             return Err(format!("expected {scheme}://HOST:PORT"));
         };
