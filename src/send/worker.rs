@@ -23,12 +23,13 @@ const MOST_PACKETS: usize = 1024;
 /// A packet whose payload lies in more places than this is put together first.
 const MOST_PARTS: usize = 16;
 
-/// A packet of a batch: its job's index, its entry's, its own.
+/// A packet of a batch: its job's index, its entry's, its own, and where it goes.
 #[derive(Clone, Copy)]
 struct Pick {
     job: usize,
     entry: usize,
     packet: usize,
+    substream: usize,
 }
 
 struct Worker<'a> {
@@ -84,6 +85,10 @@ impl Worker<'_> {
         while self.fetch() {
             self.abandon();
             let nanoseconds = self.pick();
+            // A batch leaves as one burst: for each destination in its order, but together, so that one call takes many.
+            if !self.picks.is_sorted_by_key(|pick| pick.substream) {
+                self.picks.sort_by_key(|pick| pick.substream);
+            }
             if self.picks.is_empty() {
                 self.settle(Tally::default());
                 continue;
@@ -146,7 +151,8 @@ impl Worker<'_> {
                 }
                 bytes += size;
                 nanoseconds += cost(size as u64, rate);
-                self.picks.push(Pick { job: job_index, entry: index, packet });
+                let substream = entry.request.substream;
+                self.picks.push(Pick { job: job_index, entry: index, packet, substream });
             }
         }
         nanoseconds
@@ -230,7 +236,7 @@ impl Worker<'_> {
             if bodies.len() - before > MOST_PARTS {
                 bodies.drain(before..).for_each(|part| heads.extend_from_slice(part));
             }
-            ends.push((heads.len(), bodies.len(), entry.request.substream));
+            ends.push((heads.len(), bodies.len(), pick.substream));
         }
         let (mut head, mut body) = (0, 0);
         let packets: Vec<OutPacket<'_>> = ends
