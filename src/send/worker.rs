@@ -20,6 +20,9 @@ const BATCH: usize = 256 << 10;
 /// Packets of a batch.
 const MOST_PACKETS: usize = 1024;
 
+/// Nanoseconds that the thread sleeps without looking whether the stream is to stop.
+const NAP: u64 = 1_000_000;
+
 /// A packet whose payload lies in more places than this is put together first.
 const MOST_PARTS: usize = 16;
 
@@ -160,7 +163,6 @@ impl Worker<'_> {
 
     /// Sleeps. False when the stream is stopped meanwhile.
     fn wait_until(&self, time: u64) -> bool {
-        let mut state = None;
         loop {
             if self.shared.stop.is_set() {
                 return false;
@@ -169,12 +171,17 @@ impl Worker<'_> {
             if ahead == 0 {
                 return true;
             }
+            if ahead < NAP {
+                // Cheaper than to be waited for, which a stop does not mind for so short a time.
+                std::thread::sleep(Duration::from_nanos(ahead));
+                continue;
+            }
             // The lock is for the stop's word only.
-            let state = state.get_or_insert_with(|| self.shared.state.lock());
+            let mut state = self.shared.state.lock();
             if state.stopped {
                 return false;
             }
-            self.shared.work.wait_for(state, Duration::from_nanos(ahead));
+            self.shared.work.wait_for(&mut state, Duration::from_nanos(ahead));
         }
     }
 
