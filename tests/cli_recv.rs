@@ -143,7 +143,7 @@ fn wrong_command_lines_are_explained() {
             "recv pcap:chunks_lossy.pcap --item 1 --step 1 --heap-size 8Gi --heaps-per-chunk 8G",
             "larger than memory",
         ),
-        ("send", "unrecognized subcommand 'send'"),
+        ("transmit", "unrecognized subcommand 'transmit'"),
     ] {
         let finished = run(&arguments.replace(" P", &format!(" {PLACEMENT}")));
         assert_eq!(finished.status, 2, "{arguments}: {}", finished.stderr);

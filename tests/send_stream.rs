@@ -207,6 +207,36 @@ fn a_full_disk_is_an_error_of_the_heap() {
     assert_eq!((stats(&stream).heaps_failed, stats(&stream).packets_failed), (1, 4));
 }
 
+/// Heaps of two destinations, interleaved: each gets its own packets, in their order, from the address that was asked for.
+#[test]
+fn interleaved_destinations_get_their_packets_in_order() {
+    let _watch = watch("two destinations");
+    let sockets = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let destinations = sockets.iter().map(|socket| localhost(socket.local_addr().unwrap().port())).collect();
+    let config = UdpSendConfig { destinations, source: "127.0.0.3".into(), ..UdpSendConfig::default() };
+    let stream = SendStream::new(SendConfig::default(), Box::new(UdpSink::new(&config).unwrap())).unwrap();
+    let requests =
+        (0..4).map(|i| Request { substream: i % 2, ..Request::new(heap(i as u64, 10_000)) }).collect();
+    stream.submit_group(requests, Order::RoundRobin, Report::Nobody, Wait::Forever).unwrap();
+    assert!(stream.flush(Wait::Forever).unwrap());
+    assert_eq!((stats(&stream).heaps_sent, stats(&stream).packets_sent), (4, 28));
+    for (substream, socket) in sockets.iter().enumerate() {
+        socket.set_nonblocking(true).unwrap();
+        let mut found = Vec::new();
+        let mut buffer = [0; 2000];
+        while let Ok((n, from)) = socket.recv_from(&mut buffer) {
+            assert_eq!(from.ip().to_string(), "127.0.0.3");
+            let packet = Packet::parse(&buffer[..n]).unwrap();
+            found.push((packet.payload_offset(), packet.heap_cnt()));
+        }
+        let cnts = [1 + substream as u64, 3 + substream as u64];
+        let offsets: Vec<u64> = found.iter().step_by(2).map(|&(offset, _)| offset).collect();
+        assert!(offsets.is_sorted() && offsets.len() == 7, "{found:?}");
+        let expected: Vec<_> = offsets.iter().flat_map(|&offset| cnts.map(|cnt| (offset, cnt))).collect();
+        assert_eq!(found, expected);
+    }
+}
+
 fn port_of_nobody() -> u16 {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

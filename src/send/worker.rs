@@ -20,15 +20,19 @@ const BATCH: usize = 256 << 10;
 /// Packets of a batch.
 const MOST_PACKETS: usize = 1024;
 
+/// Nanoseconds that the thread sleeps without looking whether the stream is to stop.
+const NAP: u64 = 1_000_000;
+
 /// A packet whose payload lies in more places than this is put together first.
 const MOST_PARTS: usize = 16;
 
-/// A packet of a batch: its job's index, its entry's, its own.
+/// A packet of a batch: its job's index, its entry's, its own, and where it goes.
 #[derive(Clone, Copy)]
 struct Pick {
     job: usize,
     entry: usize,
     packet: usize,
+    substream: usize,
 }
 
 struct Worker<'a> {
@@ -84,6 +88,10 @@ impl Worker<'_> {
         while self.fetch() {
             self.abandon();
             let nanoseconds = self.pick();
+            // A batch leaves as one burst: for each destination in its order, but together, so that one call takes many.
+            if !self.picks.is_sorted_by_key(|pick| pick.substream) {
+                self.picks.sort_by_key(|pick| pick.substream);
+            }
             if self.picks.is_empty() {
                 self.settle(Tally::default());
                 continue;
@@ -146,7 +154,8 @@ impl Worker<'_> {
                 }
                 bytes += size;
                 nanoseconds += cost(size as u64, rate);
-                self.picks.push(Pick { job: job_index, entry: index, packet });
+                let substream = entry.request.substream;
+                self.picks.push(Pick { job: job_index, entry: index, packet, substream });
             }
         }
         nanoseconds
@@ -154,7 +163,6 @@ impl Worker<'_> {
 
     /// Sleeps. False when the stream is stopped meanwhile.
     fn wait_until(&self, time: u64) -> bool {
-        let mut state = None;
         loop {
             if self.shared.stop.is_set() {
                 return false;
@@ -163,12 +171,17 @@ impl Worker<'_> {
             if ahead == 0 {
                 return true;
             }
+            if ahead < NAP {
+                // Cheaper than to be waited for, which a stop does not mind for so short a time.
+                std::thread::sleep(Duration::from_nanos(ahead));
+                continue;
+            }
             // The lock is for the stop's word only.
-            let state = state.get_or_insert_with(|| self.shared.state.lock());
+            let mut state = self.shared.state.lock();
             if state.stopped {
                 return false;
             }
-            self.shared.work.wait_for(state, Duration::from_nanos(ahead));
+            self.shared.work.wait_for(&mut state, Duration::from_nanos(ahead));
         }
     }
 
@@ -230,7 +243,7 @@ impl Worker<'_> {
             if bodies.len() - before > MOST_PARTS {
                 bodies.drain(before..).for_each(|part| heads.extend_from_slice(part));
             }
-            ends.push((heads.len(), bodies.len(), entry.request.substream));
+            ends.push((heads.len(), bodies.len(), pick.substream));
         }
         let (mut head, mut body) = (0, 0);
         let packets: Vec<OutPacket<'_>> = ends
