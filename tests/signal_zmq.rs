@@ -608,7 +608,9 @@ fn a_path_that_is_taken_is_left_alone() {
     publisher.publish(&ramp(3, 3), GUARD).unwrap();
     assert_ramp(&subscriber.receive(GUARD).unwrap());
     assert_ramp(&late.receive(GUARD).unwrap());
+    // It leaves nothing.
     drop(publisher);
+    assert!(!path.exists());
     // What one leaves that was killed is no hindrance.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());

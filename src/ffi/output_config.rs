@@ -10,8 +10,8 @@ use super::guard::guard;
 use super::heap_stream::{AQ_OVERFLOW_BLOCK, AQ_OVERFLOW_DROP_NEWEST, AQ_OVERFLOW_DROP_OLDEST};
 use super::pointer::slice;
 use super::signal::{
-    AQ_COMPRESSION_NONE, AQ_PROTOCOL_INPROC, AQ_PROTOCOL_SHM, AQ_PROTOCOL_TCP, AQ_STREAM_ANALOGSIGNAL, AQ_TRANSFER_PLAINDATA, compression, known,
-    protocol, streamtype, transfermode,
+    AQ_COMPRESSION_NONE, AQ_PROTOCOL_INPROC, AQ_PROTOCOL_SHM, AQ_PROTOCOL_TCP, AQ_STREAM_ANALOGSIGNAL,
+    AQ_TRANSFER_PLAINDATA, compression, known, protocol, streamtype, transfermode,
 };
 use super::sized::{self, SizedStruct, flag};
 use super::status::aq_status;

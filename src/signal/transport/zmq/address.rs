@@ -136,9 +136,17 @@ impl SocketPath {
     }
 }
 
+impl SocketPath {
+    /// Removes a socket at a path that was given. While it still listens, as then nobody else can have made one there.
+    pub fn leave(&self) {
+        if self.folder.is_none() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        // libzmq has removed the socket when it was closed, unless it was never bound.
         if let Some(folder) = &self.folder {
             let _ = std::fs::remove_file(&self.path);
             if let Err(error) = std::fs::remove_dir(folder) {

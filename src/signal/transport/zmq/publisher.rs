@@ -47,6 +47,14 @@ pub struct ZmqPublisher {
     subscribers: u64,
 }
 
+impl Drop for ZmqPublisher {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            path.leave();
+        }
+    }
+}
+
 impl ZmqPublisher {
     /// Listens where the params say: for `tcp` at their interface and port, which may be `*`; for `ipc` at their interface if that is an absolute path, else at
     /// one of its own. [`describe`](Publisher::describe) tells where that is.
