@@ -10,6 +10,8 @@ use aqueduct::error::ErrorKind;
 use aqueduct::ring::{Overflow, Wait};
 use aqueduct::signal::array::Layout;
 use aqueduct::signal::chunk::Chunk;
+use aqueduct::signal::history::{History, HistoryConfig, Waited};
+use aqueduct::signal::numpy::parse_dtype;
 use aqueduct::signal::transport::shm::{EndReason, ShmConfig, ShmPublisher, ShmSubscriber};
 use aqueduct::signal::transport::{NoChunk, Publisher, Subscriber};
 use bytes::Bytes;
@@ -113,6 +115,8 @@ fn other_process() {
         "watch" => watch(argument),
         "stranger" => stranger(argument),
         "leaks" => leaks(),
+        "keep" => keep(),
+        "look" => look(argument),
         _ => panic!("{role}"),
     }
 }
@@ -203,6 +207,49 @@ fn watch(name: &str) {
         }
     }
     say(format!("enough, {}", input.dropped_frames() > 0));
+}
+
+/// A shared history of one byte a frame, whose elements tell their index.
+fn history() -> History {
+    let config = HistoryConfig {
+        dtype: parse_dtype("u1").unwrap(),
+        frame_shape: Vec::new(),
+        frames: 10_000,
+        axisorder: None,
+        fill: None,
+    };
+    History::share(&config).unwrap()
+}
+
+fn append(history: &History, frames: usize) {
+    let chunk = chunk(history.index() as u64 + frames as u64, frames);
+    // SAFETY: the data is of that layout.
+    unsafe { history.append(chunk.data.as_ptr(), &chunk.layout, None) }.unwrap();
+}
+
+fn check_frames(history: &History, start: i64, stop: i64) {
+    let mut found = vec![0; (stop - start) as usize];
+    history.copy(start, stop, &mut found).unwrap();
+    assert!(found.iter().zip(start as u64..).all(|(&found, frame)| found == byte(frame)));
+}
+
+/// Keeps a history, appends to it when it is told to, and says its name.
+fn keep() {
+    let history = history();
+    say(history.name().unwrap());
+    while obey() {
+        append(&history, 500);
+        say("appended");
+    }
+}
+
+/// Holds a window of another's history, and waits for frames that do not come.
+fn look(name: &str) {
+    let history = History::open(name).unwrap();
+    let window = history.latest(100).unwrap();
+    assert!(history.holds(window.stamp));
+    say("looking");
+    let _ = history.wait(i64::MAX, LONG);
 }
 
 /// Connects as another user.
@@ -437,6 +484,46 @@ fn a_storm_of_deaths() {
         drop(output);
         assert_eq!(steady.hear(), format!("{index} 0 {index} Closed"));
     });
+    assert!(nothing_left());
+}
+
+#[test]
+fn the_owner_of_a_history_is_killed() {
+    let mut other = Other::start("keep", "");
+    let name = other.hear();
+    let history = History::open(&name).unwrap();
+    other.order();
+    assert_eq!((history.wait(500, LONG), other.hear()), (Waited::There, "appended".to_owned()));
+    let window = history.window(100, 200).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| history.wait(501, LONG));
+        other.kill();
+        assert_eq!(waiting.join().unwrap(), Waited::Ended);
+    });
+    // What is there stays readable for those who have it; nobody else finds it.
+    assert!(!history.is_live() && history.holds(window.stamp));
+    check_frames(&history, 0, 500);
+    assert_eq!(History::open(&name).err().unwrap().kind(), ErrorKind::NotFound);
+    assert!(nothing_left());
+}
+
+#[test]
+fn a_reader_of_a_history_is_killed_while_it_looks() {
+    let history = history();
+    append(&history, 500);
+    let name = history.name().unwrap();
+    let mut dying = Other::start("look", name);
+    assert_eq!(dying.hear(), "looking");
+    let there = History::open(name).unwrap();
+    dying.kill();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| there.wait(20_500, LONG));
+        // Round and round, past what the other had in view.
+        (0..40).for_each(|_| append(&history, 500));
+        assert_eq!(waiting.join().unwrap(), Waited::There);
+    });
+    check_frames(&there, 10_500, 20_500);
+    assert!(History::open(name).unwrap().is_live());
     assert!(nothing_left());
 }
 

@@ -587,3 +587,60 @@ fn a_socket_in_the_file_system_leaves_nothing() {
     assert_ramp(&subscriber.receive(GUARD).unwrap());
     assert_eq!(subscriber.receive(Wait::For(Duration::from_millis(1))).unwrap_err(), NoChunk::TimedOut);
 }
+
+#[test]
+fn a_path_that_is_taken_is_left_alone() {
+    let _watch = watch("a path that is taken");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let mut params = params(&[-1, 1]);
+    (params.protocol, params.interface) = (Protocol::Ipc, path.to_str().unwrap().to_owned());
+    let bind = || ZmqPublisher::bind(&params, &PublisherConfig::default());
+    let (mut publisher, mut subscriber) =
+        pair(&params, &PublisherConfig::default(), &SubscriberConfig::default());
+    let taken = bind().unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::Io);
+    let expected = format!("bind ipc://{}: Address already in use", params.interface);
+    assert!(taken.message().starts_with(&expected), "{taken}");
+    // Who comes now still finds the first.
+    let mut late = ZmqSubscriber::connect(&params, &SubscriberConfig::default()).unwrap();
+    wait_for(&mut publisher, 2);
+    publisher.publish(&ramp(3, 3), GUARD).unwrap();
+    assert_ramp(&subscriber.receive(GUARD).unwrap());
+    assert_ramp(&late.receive(GUARD).unwrap());
+    // It leaves nothing.
+    drop(publisher);
+    assert!(!path.exists());
+    // What one leaves that was killed is no hindrance.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    drop(bind().unwrap());
+    // A file of somebody else.
+    std::fs::write(&path, "data").unwrap();
+    let file = bind().unwrap_err();
+    assert!(file.message().ends_with("it exists, and is no socket"), "{file}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"data");
+}
+
+#[test]
+fn an_input_that_goes_is_not_waited_for() {
+    let _watch = watch("an input that goes");
+    let config = PublisherConfig { queue: 2, overflow: Overflow::Block, ..PublisherConfig::default() };
+    let ours = SubscriberConfig { queue: 2, ..SubscriberConfig::default() };
+    let (mut publisher, subscriber) = pair(&params(&[-1, 1]), &config, &ours);
+    const ROWS: usize = 1 << 16;
+    let mut index = ROWS as u64;
+    while !publisher.publish(&ramp(index, ROWS), Wait::For(Duration::from_millis(20))).unwrap().timed_out {
+        index += ROWS as u64;
+    }
+    std::thread::scope(|scope| {
+        let publishing = scope.spawn(|| publisher.publish(&ramp(index, ROWS), Wait::Forever).unwrap());
+        drop(subscriber);
+        assert!(!publishing.join().unwrap().timed_out);
+    });
+    wait_for(&mut publisher, 0);
+    for count in 1..=10 {
+        let chunk = ramp(index + count * ROWS as u64, ROWS);
+        assert!(!publisher.publish(&chunk, Wait::Forever).unwrap().timed_out);
+    }
+}

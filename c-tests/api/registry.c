@@ -124,7 +124,7 @@ static void the_registry_is_restarted(void)
 {
     aq_registry *registry = NULL;
     aq_output_stream *output = open_output(3);
-    aq_publication *publication = NULL;
+    aq_publication *publication = NULL, *second = NULL;
     char endpoint[64], params[4096];
     int32_t port = 0;
     const struct timespec moment = {0, 1000000};
@@ -134,6 +134,8 @@ static void the_registry_is_restarted(void)
     CHECK_OK(aq_registry_publish(endpoint, "x", output, &publication));
     CHECK_OK(aq_registry_free(registry));
     CHECK_ERROR(aq_registry_lookup(endpoint, "x", 60000000000, params, sizeof params, NULL), AQ_E_IO, endpoint);
+    CHECK_ERROR(aq_registry_publish(endpoint, "y", output, &second), AQ_E_IO, "nobody answers");
+    CHECK(second == NULL);
     for (int i = 0; i < 60000 && aq_publication_status(publication) == AQ_OK; i++)
         nanosleep(&moment, NULL);
     CHECK(aq_publication_status(publication) < 0);

@@ -1,5 +1,6 @@
 /* What a caller can get wrong with params by request. */
 #include "misuse/handles.h"
+#include <stdlib.h>
 
 static struct handles objects;
 
@@ -12,7 +13,7 @@ int main(void)
 {
     aq_output_stream_config config;
     aq_output_stream *output = NULL;
-    aq_config_server *server = NULL;
+    aq_config_server *server = NULL, *second = NULL;
     char text[64] = "same";
     int freed = 0;
     CHECK_OK(aq_set_log(NULL, NULL, NULL, AQ_LOG_OFF));
@@ -49,8 +50,14 @@ int main(void)
         CHECK_OK(aq_output_stream_serve_config(output, NULL, 0, NULL, &freed, count, &server));
         CHECK_ERROR(aq_config_server_address(server, NULL, 4, NULL), AQ_E_INVALID, "buffer must not be NULL");
         CHECK_ERROR(aq_config_server_address(server, text, 4, NULL), AQ_E_TRUNCATED, "size must be at least");
-        CHECK_OK(aq_config_server_free(server));
+        CHECK_OK(aq_config_server_address(server, text, sizeof text, NULL));
+        CHECK_ERROR(aq_output_stream_serve_config(output, NULL, atoi(strrchr(text, ':') + 1), NULL, &freed, count,
+                                                  &second),
+                    AQ_E_IO, "Address already in use");
+        CHECK(second == NULL);
         CHECK_EQ(freed, 8);
+        CHECK_OK(aq_config_server_free(server));
+        CHECK_EQ(freed, 9);
     }
     CHECK_OK(aq_output_stream_free(output));
     handles_close(&objects);

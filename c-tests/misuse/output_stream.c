@@ -59,14 +59,15 @@ static void fields(void)
     CHECK_FIELD(INPROC, sample_rate, INFINITY, AQ_E_FORMAT, "sample_rate must be a positive number");
     CHECK_FIELD(INPROC, doubled, 2, AQ_E_INVALID, "doubled must be 0 or 1 (got 2)");
     CHECK_FIELD(INPROC, overflow, 3, AQ_E_INVALID, "overflow must be one of AQ_OVERFLOW_* (got 3)");
-    CHECK_FIELD(INPROC, queue_chunks, 0, AQ_E_INVALID, "capacity must be 1 to 65536 chunks (got 0)");
-    CHECK_FIELD(INPROC, queue_chunks, 65537, AQ_E_INVALID, "capacity must be 1 to 65536 chunks (got 65537)");
-    CHECK_FIELD(SHM, ring_chunks, 0, AQ_E_INVALID, "(got 0)");
-    CHECK_FIELD(SHM, ring_bytes, 0, AQ_E_INVALID, "(got 0)");
+    CHECK_FIELD(INPROC, queue_chunks, 0, AQ_E_INVALID, "queue_chunks must be 1 to 65536 (got 0)");
+    CHECK_FIELD(INPROC, queue_chunks, 65537, AQ_E_INVALID, "queue_chunks must be 1 to 65536 (got 65537)");
+    CHECK_FIELD(SHM, ring_chunks, 0, AQ_E_INVALID, "ring_chunks must be 1 to 1048576 (got 0)");
+    CHECK_FIELD(SHM, ring_bytes, 0, AQ_E_INVALID, "ring_bytes must be 1 to 1099511627776 (got 0)");
     CHECK_FIELD(SHM, ring_bytes, SIZE_MAX, AQ_E_INVALID, "(got 18446744073709551615)");
-    CHECK_FIELD(SHM, max_inputs, 0, AQ_E_INVALID, "inputs must be 1 to 1024 (got 0)");
-    CHECK_FIELD(SHM, max_inputs, 1025, AQ_E_INVALID, "inputs must be 1 to 1024 (got 1025)");
-    CHECK_FIELD(INPROC, linger_ns, -1, AQ_E_INVALID, "linger_ns must be at least 0 (got -1)");
+    CHECK_FIELD(SHM, ring_bytes, (size_t)1 << 40, AQ_E_NOMEM, "no memory for a shared ring of 10995"); /* more than half of what there is */
+    CHECK_FIELD(SHM, max_inputs, 0, AQ_E_INVALID, "max_inputs must be 1 to 1024 (got 0)");
+    CHECK_FIELD(SHM, max_inputs, 1025, AQ_E_INVALID, "max_inputs must be 1 to 1024 (got 1025)");
+    CHECK_FIELD(INPROC, linger_ns, -1, AQ_E_INVALID, "linger_ns must be 0 to 3600000000000 (got -1)");
     CHECK_FIELD(INPROC, folder, "", AQ_E_INVALID, "folder must not be empty");
     CHECK_FIELD(INPROC, extra_json, "[1]", AQ_E_FORMAT, "extra_json must be a JSON object (got [1])");
     CHECK_FIELD(INPROC, extra_json, "{", AQ_E_FORMAT, "extra_json: not JSON");
@@ -78,8 +79,8 @@ static void fields(void)
     }
     CHECK_FIELD(TCP, interface, "a b", AQ_E_INVALID, "interface must be an address or a name");
     CHECK_FIELD(TCP, interface, "192.0.2.1", AQ_E_IO, "bind tcp://192.0.2.1:*");
-    CHECK_FIELD(TCP, queue_chunks, 0, AQ_E_INVALID, "queue must be 1 to 2147483647 chunks (got 0)");
-    CHECK_FIELD(TCP, linger_ns, INT64_C(4000000000000), AQ_E_INVALID, "linger must be at most 3600s");
+    CHECK_FIELD(TCP, queue_chunks, 0, AQ_E_INVALID, "queue_chunks must be 1 to 2147483647 (got 0)");
+    CHECK_FIELD(TCP, linger_ns, INT64_C(4000000000000), AQ_E_INVALID, "linger_ns must be 0 to 3600000000000 (got 4000000000000)");
     CHECK_FIELD(TCP, overflow, AQ_OVERFLOW_DROP_OLDEST, AQ_E_UNSUPPORTED, "it can block or drop_newest");
     CHECK_FIELD(TCP, transfermode, AQ_TRANSFER_SHAREDMEM, AQ_E_INVALID, "buffer_size must be 1 to");
     CHECK_FIELD(IPC, folder, "/nowhere/at/all", AQ_E_IO, "/nowhere/at/all");

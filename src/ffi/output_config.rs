@@ -10,8 +10,8 @@ use super::guard::guard;
 use super::heap_stream::{AQ_OVERFLOW_BLOCK, AQ_OVERFLOW_DROP_NEWEST, AQ_OVERFLOW_DROP_OLDEST};
 use super::pointer::slice;
 use super::signal::{
-    AQ_COMPRESSION_NONE, AQ_PROTOCOL_TCP, AQ_STREAM_ANALOGSIGNAL, AQ_TRANSFER_PLAINDATA, compression, known,
-    protocol, streamtype, transfermode,
+    AQ_COMPRESSION_NONE, AQ_PROTOCOL_INPROC, AQ_PROTOCOL_SHM, AQ_PROTOCOL_TCP, AQ_STREAM_ANALOGSIGNAL,
+    AQ_TRANSFER_PLAINDATA, compression, known, protocol, streamtype, transfermode,
 };
 use super::sized::{self, SizedStruct, flag};
 use super::status::aq_status;
@@ -182,9 +182,7 @@ impl aq_output_stream_config {
     /// # Safety
     /// `folder` is NULL or a string.
     pub unsafe fn config(&self) -> Result<OutputConfig> {
-        let linger = u64::try_from(self.linger_ns)
-            .map(Duration::from_nanos)
-            .map_err(|_| Error::invalid(format!("linger_ns must be at least 0 (got {})", self.linger_ns)))?;
+        self.check_ranges()?;
         let folder = match self.folder.is_null() {
             true => None,
             // SAFETY: the caller's promise.
@@ -197,11 +195,36 @@ impl aq_output_stream_config {
             ring_chunks: self.ring_chunks,
             ring_bytes: self.ring_bytes,
             inputs: self.max_inputs,
-            linger,
+            linger: Duration::from_nanos(self.linger_ns.cast_unsigned()),
             folder,
         })
     }
+
+    /// Checks the numbers that the transport uses, by the names that they have here.
+    fn check_ranges(&self) -> Result<()> {
+        let within = |name: &str, number: u64, most: u64| match number {
+            number if (1..=most).contains(&number) => Ok(()),
+            _ => Err(Error::invalid(format!("{name} must be 1 to {most} (got {number})"))),
+        };
+        match self.protocol {
+            AQ_PROTOCOL_INPROC => within("queue_chunks", self.queue_chunks.into(), 65536)?,
+            AQ_PROTOCOL_SHM => {
+                within("ring_chunks", self.ring_chunks as u64, 1 << 20)?;
+                within("ring_bytes", self.ring_bytes as u64, 1 << 40)?;
+                within("max_inputs", self.max_inputs as u64, 1024)?;
+            }
+            _ => within("queue_chunks", self.queue_chunks.into(), i32::MAX as u64)?,
+        }
+        if !(0..=MOST_LINGER_NS).contains(&self.linger_ns) {
+            let got = self.linger_ns;
+            return Err(Error::invalid(format!("linger_ns must be 0 to {MOST_LINGER_NS} (got {got})")));
+        }
+        Ok(())
+    }
 }
+
+/// An hour.
+const MOST_LINGER_NS: i64 = 3_600_000_000_000;
 
 /// An overflow policy; `None` for the transport's own.
 fn overflow(number: i32) -> Result<Option<Overflow>> {

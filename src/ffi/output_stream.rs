@@ -48,7 +48,7 @@ impl OutputHandle {
 /// @param out receives the output; free it with aq_output_stream_free()
 /// @return AQ_OK; AQ_E_INVALID when a field of config is out of range; AQ_E_FORMAT when dtype, shape or extra_json are none;
 ///     AQ_E_UNSUPPORTED when the transport cannot have the overflow policy, or needs a feature that this build lacks; AQ_E_IO when the
-///     system refuses: a port that is taken, a folder that is not there; AQ_E_NOMEM
+///     system refuses: a port or a path that is taken, a folder that is not there; AQ_E_NOMEM
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

@@ -275,6 +275,7 @@ mod tests {
     use super::super::{History, Waited};
     use super::*;
     use crate::signal::transport::shm::{ShmConfig, ShmPublisher};
+    use proptest::prelude::*;
     use std::time::Duration;
 
     const GUARD: Wait = Wait::For(Duration::from_secs(60));
@@ -342,6 +343,84 @@ mod tests {
         assert_eq!(many.kind(), ErrorKind::Unsupported);
         for text in ["", "{}", r#"{"dtype": "<f4", "frame_shape": [-1], "frames": 1}"#, "[]"] {
             assert_eq!(parse(text.as_bytes()).unwrap_err().kind(), ErrorKind::Format, "{text}");
+        }
+    }
+
+    /// Stores bytes at the beginning of what a history shares, as another version or one with a fault might.
+    fn spoil(history: &History, at: usize, bytes: &[u8]) {
+        let header = &history.shared.as_ref().unwrap().header;
+        assert!(at + bytes.len() <= header.len());
+        // SAFETY: within the header, which the owner has mapped writable; whoever looks at it meanwhile expects anything.
+        unsafe { header.start().add(at).as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    #[test]
+    fn headers_that_are_wrong_say_what() {
+        let page = page_size() as u64;
+        let text = describe(&config("u1", &[3], 10_000, None));
+        let frames = AT_TEXT + text.find("10000").unwrap();
+        for (at, bytes, kind, what) in [
+            (0, &b"PK"[..], ErrorKind::Format, "it is no history"),
+            (AT_VERSION, &2u32.to_ne_bytes(), ErrorKind::Version, "must be version 1 (got 2)"),
+            (AT_DATA, &4097u64.to_ne_bytes(), ErrorKind::Format, "before byte 4097 of"),
+            (AT_DATA, &(1u64 << 40).to_ne_bytes(), ErrorKind::Format, "its header cannot be"),
+            (AT_DATA, &0u64.wrapping_sub(page).to_ne_bytes(), ErrorKind::Format, "its header cannot be"),
+            (AT_DATA, &0u64.to_ne_bytes(), ErrorKind::Format, "its header cannot be"),
+            (AT_LENGTH, &u64::MAX.to_ne_bytes(), ErrorKind::Format, "its header cannot be"),
+            (AT_LENGTH, &page.to_ne_bytes(), ErrorKind::Format, "its header cannot be"),
+            (AT_LENGTH, &0u64.to_ne_bytes(), ErrorKind::Format, "its description"),
+            (AT_TEXT, b"[", ErrorKind::Format, "its description"),
+            // As many frames as the memory does not have.
+            (frames, b"99999", ErrorKind::Format, "its frames must have"),
+        ] {
+            let history = History::share(&config("u1", &[3], 10_000, None)).unwrap();
+            spoil(&history, at, bytes);
+            let error = History::open(history.name().unwrap()).err().unwrap();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.message().starts_with("shared history \"aqueduct-"), "{error}");
+            assert!(error.message().contains(what), "{error}");
+        }
+    }
+
+    fn number() -> impl Strategy<Value = i64> {
+        prop_oneof![
+            -20_000i64..20_000,
+            any::<i64>(),
+            (0u32..64).prop_map(|bit| 1 << bit),
+            (0i64..20).prop_map(|n| i64::MAX - n),
+            (0i64..20).prop_map(|n| i64::MIN + n),
+        ]
+    }
+
+    proptest! {
+        /// Whatever its owner stores there: a reader stays within the memory, and does not hang.
+        #[test]
+        fn words_that_cannot_be(
+            words in prop::collection::vec(number(), 4),
+            asked in prop::collection::vec((number(), number(), number()), 1..8),
+        ) {
+            let history = History::share(&config("u1", &[3], 10_000, None)).unwrap();
+            let other = History::open(history.name().unwrap()).unwrap();
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).take(28).collect();
+            spoil(&history, AT_WORDS, &bytes);
+            let geometry = Geometry::new(other.config()).unwrap();
+            for (start, stop, step) in asked {
+                let windows = [
+                    other.window(start, stop),
+                    other.latest((start & 0x7fff) as usize),
+                    other.slice(Some(start), Some(stop), step),
+                    other.slice(None, None, step),
+                    other.window(words[0].saturating_sub(start & 0x3fff), words[0]),
+                ];
+                for window in windows.into_iter().flatten() {
+                    let extent = window.layout.extent();
+                    prop_assert!(extent.end <= 2 * geometry.size(), "{extent:?}");
+                    let mut copy = vec![0; window.layout.size()];
+                    let copied = other.copy_window(&window, &mut copy);
+                    prop_assert_eq!(copied.is_ok(), other.holds(window.stamp));
+                }
+                other.wait(start, Wait::No);
+            }
         }
     }
 }

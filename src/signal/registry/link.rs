@@ -136,3 +136,24 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_does_not_answer_is_left() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut link = Link::connect("there", &[listener.local_addr().unwrap()]).unwrap();
+        let request = Request::List { after: String::new() };
+        let soon = Instant::now() + Duration::from_millis(20);
+        let late = link.ask(&request, soon, None).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::Io);
+        assert!(late.message().starts_with("registry there: no answer"), "{late}");
+        // Nor is it waited for when the program wants to end.
+        let stop = EventFd::new().unwrap();
+        stop.raise();
+        let stopped = link.ask(&request, Instant::now() + Duration::from_secs(60), Some(&stop)).unwrap_err();
+        assert_eq!(stopped.kind(), ErrorKind::State, "{stopped}");
+    }
+}

@@ -74,7 +74,7 @@ impl ShmPublisher {
     /// A new ring and its thread.
     ///
     /// # Errors
-    /// `Invalid`: a number is out of its range. `Io`: the system's, also if there is not twice as much memory as the ring takes.
+    /// `Invalid`: a number is out of its range. `NoMemory`: there is not twice as much memory as the ring takes. `Io`: the system's.
     pub fn new(config: &ShmConfig) -> Result<Self> {
         let ShmConfig { chunks, bytes, overflow, inputs } = *config;
         if !(1..=MOST_INPUTS).contains(&inputs) {

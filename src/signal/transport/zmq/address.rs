@@ -1,8 +1,11 @@
 //! Where publisher and subscriber meet: URLs out of params, and sockets in the file system that leave nothing behind.
 
 use std::hash::{BuildHasher, RandomState};
-use std::os::unix::fs::DirBuilderExt;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::error::{Error, Result};
 use crate::signal::params::{Params, Protocol};
@@ -65,6 +68,26 @@ pub(super) fn ipc_address(path: &str) -> Result<String> {
     Ok(format!("ipc://{path}"))
 }
 
+/// An error if a socket cannot be made at this path: libzmq would remove whatever is there, a file or the socket of an output that lives. That of one
+/// that was killed may go.
+pub(super) fn check_free(path: &str) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists, and is no socket"));
+        }
+        Ok(_) => {}
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Where too many wait to be accepted already, this does not.
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        _ => Err(io::Error::from_raw_os_error(libc::EADDRINUSE)),
+    }
+}
+
 /// Where a subscriber finds the publisher that these params describe.
 pub(super) fn of_params(params: &Params) -> Result<String> {
     match params.protocol {
@@ -113,9 +136,17 @@ impl SocketPath {
     }
 }
 
+impl SocketPath {
+    /// Removes a socket at a path that was given. While it still listens, as then nobody else can have made one there.
+    pub fn leave(&self) {
+        if self.folder.is_none() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        // libzmq has removed the socket when it was closed, unless it was never bound.
         if let Some(folder) = &self.folder {
             let _ = std::fs::remove_file(&self.path);
             if let Err(error) = std::fs::remove_dir(folder) {

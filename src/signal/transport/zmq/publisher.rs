@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::super::{Published, Publisher};
-use super::address::{SocketPath, ipc_address, not_ours, tcp_address};
+use super::address::{SocketPath, check_free, ipc_address, not_ours, tcp_address};
 use super::ring::RingWriter;
 use super::{PublisherConfig, blosc, queue_length};
 use crate::error::{Error, ErrorKind, Result};
@@ -47,6 +47,14 @@ pub struct ZmqPublisher {
     subscribers: u64,
 }
 
+impl Drop for ZmqPublisher {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            path.leave();
+        }
+    }
+}
+
 impl ZmqPublisher {
     /// Listens where the params say: for `tcp` at their interface and port, which may be `*`; for `ipc` at their interface if that is an absolute path, else at
     /// one of its own. [`describe`](Publisher::describe) tells where that is.
@@ -81,6 +89,9 @@ impl ZmqPublisher {
         }
         let failed = |reason| Error::io(format_args!("bind {url}"), &reason);
         let make = || {
+            if let Some(path) = url.strip_prefix("ipc://") {
+                check_free(path)?;
+            }
             let socket = Socket::new(&Context::new()?, Kind::Xpub)?;
             socket.set(Setting::SendHighWater, queue_length(config.queue).unwrap_or(i32::MAX))?;
             socket.set_linger(config.linger)?;
