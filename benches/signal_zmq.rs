@@ -45,16 +45,13 @@ fn chunk(size: usize, i: usize, data: &Bytes) -> Chunk {
     Chunk { index: ((i + 1) * rows) as u64, layout, data: data.clone() }
 }
 
-fn ours(size: usize, count: usize) -> f64 {
-    let mut params = Params::new(Dtype::parse_scalar("<f4").unwrap(), &[-1, 1]);
-    let config = PublisherConfig { overflow: Overflow::Block, queue: QUEUE, ..PublisherConfig::default() };
-    let mut publisher = ZmqPublisher::bind(&params, &config).unwrap();
-    publisher.describe(&mut params);
-    let config = SubscriberConfig { queue: QUEUE, ..SubscriberConfig::default() };
-    let mut subscriber = ZmqSubscriber::connect(&params, &config).unwrap();
-    while publisher.subscribers().unwrap() == 0 {
-        thread::yield_now();
-    }
+/// GB/s from a publisher on a thread of its own to a subscriber.
+fn transfer(
+    mut publisher: impl Publisher + 'static,
+    mut subscriber: impl Subscriber,
+    size: usize,
+    count: usize,
+) -> f64 {
     let sender = thread::spawn(move || {
         let mut chunk = chunk(size, 0, &Bytes::from(vec![1; size]));
         for _ in 0..count {
@@ -70,23 +67,25 @@ fn ours(size: usize, count: usize) -> f64 {
     speed
 }
 
+/// Ours, over TCP.
+fn ours(size: usize, count: usize) -> f64 {
+    let mut params = Params::new(Dtype::parse_scalar("<f4").unwrap(), &[-1, 1]);
+    let config = PublisherConfig { overflow: Overflow::Block, queue: QUEUE, ..PublisherConfig::default() };
+    let mut publisher = ZmqPublisher::bind(&params, &config).unwrap();
+    publisher.describe(&mut params);
+    let config = SubscriberConfig { queue: QUEUE, ..SubscriberConfig::default() };
+    let subscriber = ZmqSubscriber::connect(&params, &config).unwrap();
+    while publisher.subscribers().unwrap() == 0 {
+        thread::yield_now();
+    }
+    transfer(publisher, subscriber, size, count)
+}
+
 /// Ours within the process, without ZeroMQ.
 fn inproc(size: usize, count: usize) -> f64 {
-    let mut publisher = InprocPublisher::new(QUEUE as usize, Overflow::Block).unwrap();
-    let mut subscriber = publisher.subscribe().unwrap();
-    let sender = thread::spawn(move || {
-        let mut chunk = chunk(size, 0, &Bytes::from(vec![1; size]));
-        for _ in 0..count {
-            publisher.publish(&chunk, Wait::Forever).unwrap();
-            chunk.index += chunk.frames() as u64;
-        }
-    });
-    let speed = measure(size, count, || {
-        let chunk = subscriber.receive(Wait::Forever).unwrap();
-        assert_eq!(chunk.data.len(), size);
-    });
-    sender.join().unwrap();
-    speed
+    let publisher = InprocPublisher::new(QUEUE as usize, Overflow::Block).unwrap();
+    let subscriber = publisher.subscribe().unwrap();
+    transfer(publisher, subscriber, size, count)
 }
 
 /// How raw libzmq sends.
