@@ -8,6 +8,8 @@ pub mod epoll;
 pub mod eventfd;
 pub mod file;
 pub mod futex;
+#[cfg(feature = "hdf5")]
+pub mod hdf5;
 pub mod interface;
 pub mod local;
 pub mod map_file;
