@@ -1,0 +1,97 @@
+//! Rows of datasets, of files in every layout x filter x type x rank that h5py and PyTables write: the bytes must be numpy's, and the way that they are read by
+//! the expected one. What cannot be streamed is an error that says why.
+//!
+//! Skipped, with a message, where the peer cannot be installed (tools/peer-venv.sh); under CI that is a failure.
+#![cfg(feature = "hdf5")]
+
+mod h5;
+mod peer;
+
+use aqueduct::dataset::{Dataset, File, PathKind, Reader};
+use aqueduct::error::ErrorKind;
+use h5::Case;
+
+fn read(reader: &mut Reader, rows: std::ops::Range<u64>) -> Vec<u8> {
+    // Anything that is not written shows.
+    let mut to = vec![0xa5; (rows.end - rows.start) as usize * reader.row_size()];
+    reader.read(rows.clone(), &mut to).unwrap_or_else(|e| panic!("{rows:?}: {e}"));
+    to
+}
+
+fn check(case: &Case) {
+    let title = case.title();
+    let file = File::open(&case.file).unwrap();
+    let dataset = Dataset::open(&file, &case.name).unwrap_or_else(|e| panic!("{title}: {e}"));
+    assert_eq!(dataset.path_kind().to_string(), case.line["way"].as_str().unwrap(), "{title}: {}", dataset.path_reason());
+    assert_eq!(dataset.path_reason().is_empty(), matches!(dataset.path_kind(), PathKind::Contiguous | PathKind::Chunks));
+    let expected = case.expected(None);
+    let mut reader = Reader::new(&dataset, None, false).unwrap();
+    if let Some(rows) = case.line["rows"].as_array() {
+        assert!(read(&mut reader, rows[0].as_u64().unwrap()..rows[1].as_u64().unwrap()) == expected, "{title}");
+        return;
+    }
+    let shape: Vec<u64> = case.line["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+    assert_eq!(dataset.shape(), shape, "{title}");
+    let (all, size) = (dataset.rows(), reader.row_size());
+    assert!(read(&mut reader, 0..all) == expected, "{title}: all rows");
+    // Steps that no chunk divides, forwards and by a reader that remembers.
+    for step in [1, 7, 33].into_iter().filter(|&step| step == 7 || all < 300 || step > 7) {
+        let parts: Vec<u8> =
+            (0..all).step_by(step).flat_map(|at| read(&mut reader, at..(at + step as u64).min(all))).collect();
+        assert!(parts == expected, "{title}: {step} rows at a time");
+    }
+    let (from, to) = (all / 3, all - all / 5);
+    assert!(read(&mut reader, from..to) == expected[from as usize * size..to as usize * size], "{title}: {from}..{to}");
+    for name in case.fields() {
+        let mut column = Reader::new(&dataset, Some(name), false).unwrap();
+        let expected = case.expected(Some(name));
+        assert!(read(&mut column, 0..all) == expected, "{title}: field {name}");
+        let size = column.row_size();
+        assert!(read(&mut column, from..to) == expected[from as usize * size..to as usize * size], "{title}: {name}");
+    }
+    let dtype = case.line["dtype"].as_str().unwrap();
+    if let Some(size) = dtype.strip_prefix('>').and_then(|kind| kind[1..].parse::<usize>().ok()) {
+        let mut reader = Reader::new(&dataset, None, true).unwrap();
+        let mut swapped = expected;
+        swapped.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+        assert!(read(&mut reader, 0..all) == swapped, "{title}: native");
+    }
+}
+
+#[test]
+fn every_dataset_has_numpys_bytes() {
+    let Some(python) = peer::python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let cases = h5::files(&python, folder.path());
+    assert!(cases.len() > 900, "{} datasets", cases.len());
+    cases.iter().for_each(check);
+    let record = cases.iter().find(|case| case.name == "records/gzip_shuffle").unwrap();
+    let dataset = Dataset::open(&File::open(&record.file).unwrap(), &record.name).unwrap();
+    let dtype = "{time: <f8, n: <u4, flag: |i1, wave: (3,2,)<i2, name: |S7, z: {r: <f4, i: <f4}, big: >i4}";
+    assert_eq!(dataset.dtype().to_string(), dtype);
+    let error = Reader::new(&dataset, Some("none"), false).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let mut reader = Reader::new(&dataset, None, false).unwrap();
+    let error = reader.read(0..258, &mut []).unwrap_err();
+    assert!(error.message().contains("rows must be within 0 to 257 (got 0 to 258)"), "{error}");
+    let error = reader.read(0..2, &mut [0; 10]).unwrap_err();
+    assert!(error.message().contains("memory for rows must have"), "{error}");
+
+    for file in ["earliest.h5", "v110.h5"] {
+        let file = File::open(&folder.path().join(file)).unwrap();
+        let says = |name: &str, kind: ErrorKind, words: &str| {
+            let error = Dataset::open(&file, name).unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.message().contains(words) && error.message().contains(name), "{error}");
+        };
+        says("scalar", ErrorKind::Unsupported, "one element and no axes");
+        says("texts", ErrorKind::Unsupported, "variable length");
+        says("null", ErrorKind::Unsupported, "no elements");
+        says("nothing", ErrorKind::NotFound, "nothing");
+        says("group", ErrorKind::Format, "not a dataset");
+        says("with\0zero", ErrorKind::Format, "zero byte");
+        let empty = Dataset::open(&file, "empty").unwrap();
+        assert!(empty.is_empty());
+        Reader::new(&empty, None, false).unwrap().read(0..0, &mut []).unwrap();
+    }
+}
