@@ -90,6 +90,13 @@ fn every_dataset_has_numpys_bytes() {
         says("nothing", ErrorKind::NotFound, "nothing");
         says("group", ErrorKind::Format, "not a dataset");
         says("with\0zero", ErrorKind::Format, "zero byte");
+        if file.path().ends_with("v110.h5") {
+            let dataset = Dataset::open(&file, "blosc2").unwrap();
+            assert_eq!(dataset.path_kind(), PathKind::Library);
+            assert!(dataset.path_reason().contains("filter 32026 (blosc2"), "{}", dataset.path_reason());
+            let error = Reader::new(&dataset, None, false).unwrap().read(0..1, &mut [0; 40]).unwrap_err();
+            assert!(error.message().contains("libhdf5, which must read it since its chunks are packed by what we cannot unpack: filter 32026"), "{error}");
+        }
         let empty = Dataset::open(&file, "empty").unwrap();
         assert!(empty.is_empty());
         Reader::new(&empty, None, false).unwrap().read(0..0, &mut []).unwrap();

@@ -129,7 +129,7 @@ impl Dataset {
         };
         let fill = handle.fill(&library, &kind).map_err(failed)?.unwrap_or_else(|| vec![0; dtype.size]);
         let (way, reason) = match odd {
-            Some(what) => (Way::Library, what.to_owned()),
+            Some(what) => (Way::Library, format!("it has {what}")),
             None => decide(&library, file, &handle, &shape, dtype.size, name)?,
         };
         Ok(Arc::new(Self {

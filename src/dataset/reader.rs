@@ -158,7 +158,11 @@ impl Reader {
         let library = hdf5::lock();
         let read = dataset.handle.read(&library, &dataset.kind, &start, &count, whole);
         drop(library);
-        read.map_err(|e| Error::new(ErrorKind::Format, format!("libhdf5 cannot read rows {rows:?}: {e}")))?;
+        read.map_err(|e| {
+            let why = dataset.path_reason();
+            let message = format!("libhdf5, which must read it since {why}, cannot read rows {rows:?}: {e}");
+            Error::new(ErrorKind::Format, message)
+        })?;
         if !self.column.is_whole() {
             self.column.copy(&self.memory, to);
         }

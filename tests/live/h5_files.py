@@ -5,6 +5,7 @@ dataset: file, name, shape, type as numpy has it, the way that it should be read
 usage: h5_files.py FOLDER
 """
 
+import ctypes
 import json
 import sys
 from pathlib import Path
@@ -187,11 +188,37 @@ def by_h5py(path, version):
             plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             plist.set_chunk((10, 4))
             plist.set_deflate(4)
-            if hasattr(plist, "set_chunk_opts"):
-                plist.set_chunk_opts(2)
-                v = values("<i4", (33, 10))
-                h5py.Dataset(h5py.h5d.create(f.id, b"edges", h5py.h5t.STD_I32LE, h5py.h5s.create_simple(v.shape), plist))[...] = v
-                tell(path, "edges", v, direct)
+            # h5py has no name for this setting.
+            libhdf5 = next(Path(h5py.__file__).parent.parent.glob("h5py.libs/libhdf5-*"))
+            if ctypes.CDLL(str(libhdf5)).H5Pset_chunk_opts(ctypes.c_int64(plist.id), 2) < 0:
+                raise RuntimeError("H5Pset_chunk_opts")
+            v = values("<i4", (33, 10))
+            h5py.Dataset(h5py.h5d.create(f.id, b"edges", h5py.h5t.STD_I32LE, h5py.h5s.create_simple(v.shape), plist))[...] = v
+            tell(path, "edges", v, direct)
+            # A filter that is not there.
+            f.create_dataset("blosc2", data=v, chunks=(10, 10), **hdf5plugin.Blosc2())
+
+
+def to_damage(path):
+    """Chunks of 4 rows with checksums, and where they are in the file; enough of them for a tree of nodes."""
+    filters = {
+        "plain": {},
+        "gzip": {"compression": "gzip", "shuffle": True},
+        "lzf": {"compression": "lzf"},
+        "lz4": dict(hdf5plugin.LZ4()),
+        "zstd": dict(hdf5plugin.Zstd()),
+        "bitshuffle": dict(hdf5plugin.Bitshuffle()),
+        "blosc": dict(hdf5plugin.Blosc(cname="lz4")),
+        "blosc_zstd": dict(hdf5plugin.Blosc(cname="zstd")),
+    }
+    with h5py.File(path, "w", libver=("earliest", "v110")) as f:
+        for name, options in filters.items():
+            for checked in (True, False):
+                v = values("<i4", (600, 16))
+                d = f.create_dataset(f"{name}_{checked}", data=v, chunks=(4, 16), fletcher32=checked, **options)
+                infos = [d.id.get_chunk_info(i) for i in range(d.id.get_num_chunks())]
+                places = [[i.byte_offset, i.size] for i in sorted(infos, key=lambda i: i.chunk_offset)]
+                tell(path, d.name, v, "chunks", places=places, checked=checked)
 
 
 def by_pytables(path, userblock):
@@ -235,5 +262,6 @@ def by_pytables(path, userblock):
 
 by_h5py(folder / "earliest.h5", "earliest")
 by_h5py(folder / "v110.h5", "v110")
+to_damage(folder / "damage.h5")
 by_pytables(folder / "tables.h5", 0)
 by_pytables(folder / "userblock.h5", 2048)

@@ -46,8 +46,12 @@ pub fn lock() -> Library {
 
 impl Drop for Library {
     fn drop(&mut self) {
+        // A thread that ends with errors on its stack leaves what libhdf5 cannot clean up when the process ends, and it says so on stderr.
         // SAFETY: the lock is held until after this; the values are those that libhdf5 gave.
-        unsafe { raw::H5Eset_auto2(DEFAULT, self.auto, self.auto_data) };
+        unsafe {
+            raw::H5Eset_auto2(DEFAULT, self.auto, self.auto_data);
+            raw::H5Eclear2(DEFAULT);
+        }
     }
 }
 

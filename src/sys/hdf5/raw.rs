@@ -34,6 +34,7 @@ unsafe extern "C" {
     pub fn H5free_memory(memory: *mut c_void) -> c_int;
     pub fn H5Eget_auto2(stack: Id, function: *mut Auto, data: *mut *mut c_void) -> c_int;
     pub fn H5Eset_auto2(stack: Id, function: Auto, data: *mut c_void) -> c_int;
+    pub fn H5Eclear2(stack: Id) -> c_int;
     pub fn H5Ewalk2(stack: Id, direction: c_int, function: Walk, data: *mut c_void) -> c_int;
     pub fn H5Idec_ref(id: Id) -> c_int;
     pub fn H5Fopen(path: *const c_char, flags: c_uint, access: Id) -> Id;
