@@ -41,7 +41,8 @@ fn number(variable: &str, default: u64) -> u64 {
 fn read(path: &Path, name: &str) -> Result<Vec<Option<Vec<u8>>>> {
     let dataset = Dataset::open(&File::open(path)?, name)?;
     assert_eq!(dataset.path_kind(), PathKind::Chunks);
-    let config = StreamConfig { threads: 2, ordered: true, block_rows: Some(CHUNK_ROWS), ..StreamConfig::default() };
+    let config =
+        StreamConfig { threads: 2, ordered: true, block_rows: Some(CHUNK_ROWS), ..StreamConfig::default() };
     let queue = stream(&dataset, &config)?;
     let mut blocks = Vec::new();
     while let Ok(block) = queue.get(Wait::Forever) {
@@ -98,7 +99,11 @@ fn a_bit_in_a_chunk_is_an_error_of_its_block() {
             assert_eq!(blocks.len(), good.len());
             for (i, block) in blocks.iter().enumerate() {
                 if i != damaged {
-                    assert!(block.as_deref() == Some(good[i]), "{}: block {i}, damaged {damaged}", case.title());
+                    assert!(
+                        block.as_deref() == Some(good[i]),
+                        "{}: block {i}, damaged {damaged}",
+                        case.title()
+                    );
                 } else if case.line["checked"] == true {
                     assert_eq!(*block, None, "{}: block {i}", case.title());
                 }

@@ -33,7 +33,13 @@ fn blocks(queue: &BlockQueue, most: usize) -> BTreeMap<u64, (u64, Vec<u8>)> {
 }
 
 /// What multitables makes of `rows` with that many bytes each: first rows and bytes of up to `most` blocks.
-fn expected(data: &[u8], rows: usize, config: &StreamConfig, block: usize, most: usize) -> Vec<(u64, Vec<u8>)> {
+fn expected(
+    data: &[u8],
+    rows: usize,
+    config: &StreamConfig,
+    block: usize,
+    most: usize,
+) -> Vec<(u64, Vec<u8>)> {
     let size = data.len() / rows;
     let block = block.min(rows);
     let (mut made, mut at) = (Vec::new(), 0);
@@ -87,7 +93,8 @@ fn blocks_have_the_boundaries_of_multitables_and_numpys_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let cases = h5::files(&python, folder.path());
     let chosen = |case: &&Case| {
-        ["sparse/fill", "compact", "records/gzip_shuffle", "enum", "table3", "carray1", "earray2", "array"].contains(&&*case.name)
+        ["sparse/fill", "compact", "records/gzip_shuffle", "enum", "table3", "carray1", "earray2", "array"]
+            .contains(&&*case.name)
             || case.name.starts_with("filters/gzip_shuffle/")
             || case.name.starts_with("filters/none/")
             || case.name.starts_with("contiguous/<")
@@ -97,7 +104,9 @@ fn blocks_have_the_boundaries_of_multitables_and_numpys_bytes() {
     for case in &cases {
         let dataset = Dataset::open(&File::open(&case.file).unwrap(), &case.name).unwrap();
         let rows = dataset.rows();
-        for (i, block_rows) in [None, Some(1), Some(7), Some(rows / 2 + 1), Some(2 * rows)].into_iter().enumerate() {
+        for (i, block_rows) in
+            [None, Some(1), Some(7), Some(rows / 2 + 1), Some(2 * rows)].into_iter().enumerate()
+        {
             for (cyclic, rest) in [(false, false), (false, true), (true, false)] {
                 let config = StreamConfig {
                     threads: 1 + i % 3,
@@ -115,7 +124,11 @@ fn blocks_have_the_boundaries_of_multitables_and_numpys_bytes() {
         let data = case.expected(None);
         for block in [1, 7, rows, 2 * rows] {
             let rest = (rows % block) as usize * (data.len() / rows as usize);
-            assert!(remainder(&dataset, block, None, false).unwrap() == data[data.len() - rest..], "{}", case.title());
+            assert!(
+                remainder(&dataset, block, None, false).unwrap() == data[data.len() - rest..],
+                "{}",
+                case.title()
+            );
         }
     }
     // Default sizes: a row of chunks, or 128 KiB, or what there is.
@@ -154,10 +167,21 @@ fn blocks_have_the_boundaries_of_multitables_and_numpys_bytes() {
     let config = StreamConfig::default();
     let some = |n| Some(n);
     assert_eq!(refused(StreamConfig { threads: 0, ..config.clone() }, "4096 (got 0)"), ErrorKind::Invalid);
-    assert_eq!(refused(StreamConfig { read_ahead: some(0), ..config.clone() }, "read_ahead must be at least 1"), ErrorKind::Invalid);
-    assert_eq!(refused(StreamConfig { block_rows: Some(0), ..config.clone() }, "block_rows must be at least 1"), ErrorKind::Invalid);
-    assert_eq!(refused(StreamConfig { field: Some("x".into()), ..config.clone() }, "(got x)"), ErrorKind::NotFound);
+    assert_eq!(
+        refused(StreamConfig { read_ahead: some(0), ..config.clone() }, "read_ahead must be at least 1"),
+        ErrorKind::Invalid
+    );
+    assert_eq!(
+        refused(StreamConfig { block_rows: Some(0), ..config.clone() }, "block_rows must be at least 1"),
+        ErrorKind::Invalid
+    );
+    assert_eq!(
+        refused(StreamConfig { field: Some("x".into()), ..config.clone() }, "(got x)"),
+        ErrorKind::NotFound
+    );
     let empty = Dataset::open(dataset.file(), "empty").unwrap();
-    assert!(stream(&empty, &config).unwrap_err().message().contains("must have rows to be streamed (got [0, 4])"));
+    assert!(
+        stream(&empty, &config).unwrap_err().message().contains("must have rows to be streamed (got [0, 4])")
+    );
     assert!(remainder(&empty, 3, None, false).unwrap().is_empty());
 }

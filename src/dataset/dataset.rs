@@ -122,8 +122,10 @@ impl Dataset {
             Err(Odd::Failed(e)) => return Err(failed(e)),
         };
         let row_size = shape[1..].iter().try_fold(dtype.size as u64, |all, &n| all.checked_mul(n));
-        let row_size = row_size.and_then(|size| usize::try_from(size).ok()).filter(|&size| size <= isize::MAX as usize);
-        let fits = |&size: &usize| shape[0].checked_mul(size as u64).is_some_and(|all| all <= i64::MAX as u64);
+        let row_size =
+            row_size.and_then(|size| usize::try_from(size).ok()).filter(|&size| size <= isize::MAX as usize);
+        let fits =
+            |&size: &usize| shape[0].checked_mul(size as u64).is_some_and(|all| all <= i64::MAX as u64);
         let Some(row_size) = row_size.filter(fits).filter(|_| shape[0] <= i64::MAX as u64) else {
             return unsupported(&format!("its shape {shape:?} is larger than memory"));
         };
@@ -195,6 +197,15 @@ impl Dataset {
         }
     }
 
+    /// Bytes of all chunks that share their rows, unpacked; 0 if it is not read by chunks.
+    pub fn row_of_chunks(&self) -> usize {
+        match &self.way {
+            Way::Chunks(chunks) => usize::try_from(chunks.grid.per_row())
+                .map_or(usize::MAX, |count| count.saturating_mul(chunks.size)),
+            _ => 0,
+        }
+    }
+
     /// By which way rows are read.
     pub fn path_kind(&self) -> PathKind {
         match &self.way {
@@ -257,7 +268,9 @@ fn decide(
             };
             let pipeline = match Pipeline::new(&filters) {
                 Ok(pipeline) => pipeline,
-                Err(what) => return by_library(&format!("its chunks are packed by what we cannot unpack: {what}")),
+                Err(what) => {
+                    return by_library(&format!("its chunks are packed by what we cannot unpack: {what}"));
+                }
             };
             let grid = Grid::new(shape, &chunk)?;
             let wide = file.library.widths(library).map_err(failed)? == (8, 8);

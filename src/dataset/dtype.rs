@@ -124,7 +124,9 @@ impl DataType {
             Class::Array => {
                 let element = Box::new(Self::new(library, &kind.base(library)?, depth + 1)?);
                 let shape = kind.array_shape(library)?;
-                if shape.iter().try_fold(element.size as u64, |all, &n| all.checked_mul(n)) != Some(size as u64) {
+                if shape.iter().try_fold(element.size as u64, |all, &n| all.checked_mul(n))
+                    != Some(size as u64)
+                {
                     return Err(Odd::No("an array of another size than its elements"));
                 }
                 Form::Array { shape, element }
@@ -158,7 +160,10 @@ impl DataType {
         self.fields().iter().find(|field| field.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.fields().iter().take(10).map(|field| &*field.name).collect();
             let fields = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            Error::new(ErrorKind::NotFound, format!("field must be one of the dataset: {fields} (got {name})"))
+            Error::new(
+                ErrorKind::NotFound,
+                format!("field must be one of the dataset: {fields} (got {name})"),
+            )
         })
     }
 
@@ -302,7 +307,10 @@ mod tests {
     #[test]
     fn a_field_that_there_is_not_is_named() {
         let error = record().field("d").unwrap_err();
-        assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "field must be one of the dataset: a, b, c (got d)"));
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::NotFound, "field must be one of the dataset: a, b, c (got d)")
+        );
         assert_eq!(record().field("b").unwrap().offset, 1);
     }
 }

@@ -28,7 +28,8 @@ impl File {
     /// # Errors
     /// `Io`: the system refuses. `Format`: it is no HDF5 file, or a damaged one.
     pub fn open(path: &Path) -> Result<Arc<Self>> {
-        let file = fs::File::open(path).map_err(|e| Error::io(format_args!("open {}", path.display()), &e))?;
+        let file =
+            fs::File::open(path).map_err(|e| Error::io(format_args!("open {}", path.display()), &e))?;
         if !file.metadata().is_ok_and(|found| found.is_file()) {
             return Err(Error::invalid(format!("path must be that of a file (got {})", path.display())));
         }
@@ -49,7 +50,9 @@ impl File {
     /// Bytes of it now.
     pub fn size(&self) -> Result<u64> {
         let found = self.file.metadata();
-        found.map(|found| found.len()).map_err(|e| Error::io(format_args!("fstat {}", self.path.display()), &e))
+        found
+            .map(|found| found.len())
+            .map_err(|e| Error::io(format_args!("fstat {}", self.path.display()), &e))
     }
 
     /// Where the superblock is.
@@ -64,7 +67,8 @@ impl File {
         if end.is_some_and(|end| end <= all) {
             return Ok(());
         }
-        let message = format!("{size} bytes at byte {address} must be within the file (got a file of {all} bytes)");
+        let message =
+            format!("{size} bytes at byte {address} must be within the file (got a file of {all} bytes)");
         Err(Error::new(ErrorKind::Truncated, message))
     }
 

@@ -10,9 +10,11 @@
 //! | `index/` | where chunks are |
 //! | `codec/` | unpacking chunks |
 //! | `strips.rs` | from chunks to rows, and from records to columns |
-//! | `reader.rs` | rows, for one thread |
+//! | `reader.rs`, `cache.rs` | rows, for one thread; unpacked chunks, for several |
+//! | `select.rs` | rows and parts of rows by index, slice and list |
 //! | `stream/` | blocks of rows, read ahead by several threads |
 
+mod cache;
 mod codec;
 #[expect(clippy::module_inception, reason = "the module is named after its domain, the type as well")]
 mod dataset;
@@ -20,12 +22,15 @@ mod dtype;
 mod file;
 mod index;
 mod reader;
+mod select;
 mod stream;
 mod strips;
 
+pub use cache::ChunkCache;
 pub use codec::{Decoder, Pipeline};
 pub use dataset::{Dataset, PathKind};
 pub use dtype::{DataType, Field, Form, Swap, swap_elements};
 pub use file::File;
 pub use reader::{ReadStats, Reader};
+pub use select::{Axis, Selection};
 pub use stream::{Block, BlockQueue, Progress, RowError, RowIter, StreamConfig, remainder, stream};

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::cache::ChunkCache;
 use super::codec::{Decoder, resize};
 use super::dataset::{Chunks, Dataset, Places, Way};
 use super::dtype::{DataType, Swap, swap_elements};
@@ -15,6 +16,8 @@ use super::strips::{Column, Source, copy_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::hdf5;
 
+/// Bytes of chunks that a reader keeps where nobody says.
+const MOST_CACHED: usize = 64 << 20;
 /// Bytes that are read at a time to take a column out of them.
 const PIECE: usize = 256 << 10;
 
@@ -45,8 +48,8 @@ pub struct Reader {
     decoder: Decoder,
     /// A chunk, or a piece of the file, on its way to the caller.
     memory: Vec<u8>,
-    /// The chunk that `memory` holds.
-    holds: Option<u64>,
+    /// Chunks of which more may be wanted.
+    cache: Arc<ChunkCache>,
     stats: ReadStats,
 }
 
@@ -70,14 +73,31 @@ impl Reader {
             dataset: dataset.clone(),
             decoder: Decoder::new(),
             memory: Vec::new(),
-            holds: None,
+            cache: ChunkCache::new(dataset.row_of_chunks().min(MOST_CACHED)),
             stats: ReadStats::default(),
         })
+    }
+
+    /// The same with a cache of this dataset's chunks that other readers may share; without, it keeps a row of chunks for itself.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<ChunkCache>) -> Self {
+        self.cache = cache;
+        self
     }
 
     /// Bytes of a row of what is read.
     pub fn row_size(&self) -> usize {
         self.dataset.row_size() / self.column.element * self.column.size
+    }
+
+    /// Bytes of an element of what is read.
+    pub fn element_size(&self) -> usize {
+        self.column.size
+    }
+
+    /// What it reads.
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        &self.dataset
     }
 
     /// What was done since it was asked last.
@@ -121,7 +141,13 @@ impl Reader {
         Ok(())
     }
 
-    fn read_contiguous(&mut self, dataset: &Dataset, offset: u64, rows: Range<u64>, to: &mut [u8]) -> Result<()> {
+    fn read_contiguous(
+        &mut self,
+        dataset: &Dataset,
+        offset: u64,
+        rows: Range<u64>,
+        to: &mut [u8],
+    ) -> Result<()> {
         let row = dataset.row_size() as u64;
         let (start, size) = (offset.saturating_add(rows.start * row), (rows.end - rows.start) * row);
         self.stats.bytes_read += size;
@@ -133,7 +159,6 @@ impl Reader {
         let mut at = start;
         for to in to.chunks_mut(elements * wanted) {
             let size = to.len() / wanted * element;
-            self.holds = None;
             resize(&mut self.memory, size)?;
             dataset.file.read_at(at, &mut self.memory)?;
             self.column.copy(&self.memory, to);
@@ -146,7 +171,6 @@ impl Reader {
         let mut start = vec![0; dataset.shape().len()];
         let mut count = dataset.shape().to_vec();
         (start[0], count[0]) = (rows.start, rows.end - rows.start);
-        self.holds = None;
         let whole = match self.column.is_whole() {
             true => &mut *to,
             false => {
@@ -169,7 +193,13 @@ impl Reader {
         Ok(())
     }
 
-    fn read_chunks(&mut self, dataset: &Dataset, chunks: &Chunks, rows: Range<u64>, to: &mut [u8]) -> Result<()> {
+    fn read_chunks(
+        &mut self,
+        dataset: &Dataset,
+        chunks: &Chunks,
+        rows: Range<u64>,
+        to: &mut [u8],
+    ) -> Result<()> {
         let per_row = chunks.grid.per_row();
         let height = chunks.grid.chunk()[0];
         for number in rows.start / height * per_row..rows.end.div_ceil(height) * per_row {
@@ -192,9 +222,11 @@ impl Reader {
     ) -> Result<()> {
         let (shape, shape_of_chunk) = (dataset.shape(), chunks.grid.chunk());
         let first = chunks.grid.first_of(number);
-        if self.holds == Some(number) {
-            let source = Source::Chunk(&self.memory);
-            copy_rows(source, self.column, shape_of_chunk, &first, shape, rows.clone(), to);
+        let end = first[0] + shape_of_chunk[0];
+        // Others of its rows may be wanted next.
+        let partial = first[0] < rows.start || rows.end < end.min(shape[0]);
+        if partial && let Some(chunk) = self.cache.get(number) {
+            copy_rows(Source::Chunk(&chunk), self.column, shape_of_chunk, &first, shape, rows.clone(), to);
             return Ok(());
         }
         let chunk = match &chunks.places {
@@ -210,7 +242,8 @@ impl Reader {
             copy_rows(source, self.column, shape_of_chunk, &first, shape, rows.clone(), to);
             return Ok(());
         };
-        let edge = first.iter().zip(shape_of_chunk).zip(shape).any(|((first, chunk), all)| first + chunk > *all);
+        let edge =
+            first.iter().zip(shape_of_chunk).zip(shape).any(|((first, chunk), all)| first + chunk > *all);
         if edge && !chunks.filters_edges {
             chunk.mask = u32::MAX;
         }
@@ -229,19 +262,23 @@ impl Reader {
             dataset.file.read_at(chunk.address, self.decoder.input(chunk.size as usize)?)?;
             self.stats.bytes_read += u64::from(chunk.size);
         }
-        let inside = rows.start <= first[0] && first[0] + shape_of_chunk[0] <= rows.end;
         let began = Instant::now();
-        if inside && self.column.is_whole() && chunks.grid.has_full_rows(shape) {
+        if rows.start <= first[0]
+            && end <= rows.end
+            && self.column.is_whole()
+            && chunks.grid.has_full_rows(shape)
+        {
             let at = (first[0] - rows.start) as usize * dataset.row_size();
             self.decoder.decode(&chunks.pipeline, chunk.mask, &mut to[at..][..chunks.size])?;
         } else {
-            self.holds = None;
             resize(&mut self.memory, chunks.size)?;
             self.decoder.decode(&chunks.pipeline, chunk.mask, &mut self.memory)?;
-            // The rest of its rows may be wanted next.
-            self.holds = (!inside).then_some(number);
             let source = Source::Chunk(&self.memory);
             copy_rows(source, self.column, shape_of_chunk, &first, shape, rows.clone(), to);
+            if partial {
+                let memory = std::mem::take(&mut self.memory);
+                self.memory = self.cache.put(number, memory).unwrap_or_default();
+            }
         }
         self.stats.decode_time += began.elapsed();
         self.stats.chunks_decoded += 1;
@@ -270,7 +307,6 @@ impl Reader {
             return dataset.file.read_at(address, &mut to[to_at..][..size]);
         }
         dataset.file.check(address, size as u64)?;
-        self.holds = None;
         resize(&mut self.memory, size)?;
         dataset.file.read_at(address, &mut self.memory)?;
         // The part that was read is a chunk of its own.
@@ -282,7 +318,8 @@ impl Reader {
 
     /// Has libhdf5 read a chunk, packed as it is. `None` if it was never written.
     fn load_by_library(&mut self, dataset: &Dataset, first: &[u64]) -> Result<Option<Chunk>> {
-        let failed = |e: std::io::Error| Error::new(ErrorKind::Format, format!("libhdf5 cannot read it: {e}"));
+        let failed =
+            |e: std::io::Error| Error::new(ErrorKind::Format, format!("libhdf5 cannot read it: {e}"));
         let library = hdf5::lock();
         let size = dataset.handle.chunk_size(&library, first).map_err(failed)?;
         if size == 0 {

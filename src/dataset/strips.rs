@@ -113,7 +113,9 @@ pub fn copy_rows(
     loop {
         let to = &mut to[to_at * column.size..][..strip * column.size];
         match source {
-            Source::Chunk(from) => column.copy(&from[from_at * column.element..][..strip * column.element], to),
+            Source::Chunk(from) => {
+                column.copy(&from[from_at * column.element..][..strip * column.element], to)
+            }
             Source::Fill(element) => column.fill(element, to),
         }
         let mut axis = inner;
@@ -177,7 +179,11 @@ mod tests {
 
     #[test]
     fn rows_of_any_rank_are_put_together_from_chunks() {
-        let columns = [Column::whole(3), Column { offset: 1, size: 1, element: 3 }, Column { offset: 1, size: 2, element: 3 }];
+        let columns = [
+            Column::whole(3),
+            Column { offset: 1, size: 1, element: 3 },
+            Column { offset: 1, size: 2, element: 3 },
+        ];
         for (shape, chunk) in [
             (&[10][..], &[3][..]),
             (&[10, 4], &[3, 4]),

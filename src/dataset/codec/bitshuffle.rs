@@ -56,7 +56,12 @@ fn customary_block(element: usize) -> usize {
 }
 
 /// Unpacks `from` to `to`, which it must fill exactly.
-pub fn decompress(setup: Setup, from: &[u8], to: &mut [u8], scratch: &mut Vec<u8>) -> Result<(), &'static str> {
+pub fn decompress(
+    setup: Setup,
+    from: &[u8],
+    to: &mut [u8],
+    scratch: &mut Vec<u8>,
+) -> Result<(), &'static str> {
     let Setup { element, mut block, packing } = setup;
     let mut rest = from;
     if packing != Packing::None {
@@ -106,7 +111,9 @@ fn unsort(element: usize, bits: &[u8], to: &mut [u8]) {
 
 /// Bit `i` of byte `k` becomes bit `k` of byte `i`.
 fn transposed(mut square: u64) -> u64 {
-    for (shift, mask) in [(7, 0x00AA_00AA_00AA_00AA), (14, 0x0000_CCCC_0000_CCCC), (28, 0x0000_0000_F0F0_F0F0)] {
+    for (shift, mask) in
+        [(7, 0x00AA_00AA_00AA_00AA), (14, 0x0000_CCCC_0000_CCCC), (28, 0x0000_0000_F0F0_F0F0)]
+    {
         let moved = (square ^ (square >> shift)) & mask;
         square ^= moved ^ (moved << shift);
     }

@@ -30,8 +30,7 @@ pub fn decompress(from: &[u8], to: &mut [u8]) -> Result<(), &'static str> {
         return Err("its content has another size than a chunk");
     }
     // SAFETY: the container is as long as its header tells, as was just checked; blosc writes no more than `size` bytes.
-    let written =
-        unsafe { blosc_decompress_ctx(from.as_ptr().cast(), to.as_mut_ptr().cast(), size, 1) };
+    let written = unsafe { blosc_decompress_ctx(from.as_ptr().cast(), to.as_mut_ptr().cast(), size, 1) };
     if c_int::try_from(size) == Ok(written) { Ok(()) } else { Err("its content is damaged") }
 }
 

@@ -16,9 +16,8 @@ pub fn block(from: &[u8], to: &mut [u8]) -> Result<(), &'static str> {
         return Err("a block of LZ4 is too large");
     };
     // SAFETY: LZ4 reads `size` bytes and writes no more than `capacity`, whatever it reads.
-    let written = unsafe {
-        lz4_sys::LZ4_decompress_safe(from.as_ptr().cast(), to.as_mut_ptr().cast(), size, capacity)
-    };
+    let written =
+        unsafe { lz4_sys::LZ4_decompress_safe(from.as_ptr().cast(), to.as_mut_ptr().cast(), size, capacity) };
     if written == capacity { Ok(()) } else { Err("a block of LZ4 is damaged") }
 }
 

@@ -134,9 +134,9 @@ impl Default for Decoder {
 /// A vector of so many bytes, or an error where there is no memory.
 pub(super) fn resize(memory: &mut Vec<u8>, size: usize) -> Result<()> {
     let more = size.saturating_sub(memory.len());
-    memory.try_reserve_exact(more).map_err(|_| {
-        Error::new(ErrorKind::NoMemory, format!("cannot allocate {size} bytes for a chunk"))
-    })?;
+    memory
+        .try_reserve_exact(more)
+        .map_err(|_| Error::new(ErrorKind::NoMemory, format!("cannot allocate {size} bytes for a chunk")))?;
     memory.resize(size, 0);
     Ok(())
 }
@@ -312,13 +312,18 @@ mod tests {
         says(&good, 9, "deflate: it ends too early");
         says(&good, 7, "deflate: it is longer");
         says(&good, 1 << 30, "bytes cannot become 1073741824");
-        assert!(decoded(&filters, 0b111, &DATA, 9).unwrap_err().message().contains("must have 9 bytes (got 8)"));
+        assert!(
+            decoded(&filters, 0b111, &DATA, 9).unwrap_err().message().contains("must have 9 bytes (got 8)")
+        );
     }
 
     #[test]
     fn what_we_cannot_unpack_is_told_before() {
         assert_eq!(Pipeline::new(&[filter(4, &[])]).unwrap_err(), "filter 4 (its name)");
-        assert_eq!(Pipeline::new(&[filter(1, &[]), filter(32015, &[])]).unwrap_err(), "more than one compressor");
+        assert_eq!(
+            Pipeline::new(&[filter(1, &[]), filter(32015, &[])]).unwrap_err(),
+            "more than one compressor"
+        );
         assert!(Pipeline::new(&[filter(2, &[])]).is_err());
     }
 }

@@ -73,7 +73,9 @@ impl Walk<'_> {
         // The keys first: a node that contradicts itself tells nothing.
         let mut numbers = Vec::with_capacity(count);
         for i in 0..count {
-            let number = self.number(&node[HEAD + i * entry..][..self.key]).ok_or("a key is no chunk of the dataset")?;
+            let number = self
+                .number(&node[HEAD + i * entry..][..self.key])
+                .ok_or("a key is no chunk of the dataset")?;
             if number < from || number >= to || numbers.last().is_some_and(|&last| number <= last) {
                 return Err("its keys are not in order");
             }
@@ -112,7 +114,8 @@ mod tests {
     }
 
     fn node(level: u8, entries: &[(Vec<u8>, u64)]) -> Vec<u8> {
-        let mut node = [b"TREE\x01", &[level][..], &(entries.len() as u16).to_le_bytes(), &[0xff; 16]].concat();
+        let mut node =
+            [b"TREE\x01", &[level][..], &(entries.len() as u16).to_le_bytes(), &[0xff; 16]].concat();
         for (key, child) in entries {
             node.extend(key);
             node.extend(child.to_le_bytes());
@@ -147,7 +150,9 @@ mod tests {
 
     #[test]
     fn a_damaged_leaf_loses_its_own_chunks_only() {
-        for (at, value) in [(400, b'X'), (405, 1), (400 + HEAD + 8, 21), (400 + HEAD + 8, 0), (401 + HEAD + 8, 99)] {
+        for (at, value) in
+            [(400, b'X'), (405, 1), (400 + HEAD + 8, 21), (400 + HEAD + 8, 0), (401 + HEAD + 8, 99)]
+        {
             let (mut file, grid) = tree();
             file[at] = value;
             let found = walked(file, &grid);

@@ -45,7 +45,8 @@ pub enum Root {
 /// Finds the index of the chunked dataset whose header is at `address`. `None` if the header does not tell.
 pub fn chunk_index(file: &dyn Bytes, address: u64) -> Option<Root> {
     let start = file.read(address, 64)?;
-    let (form, mut blocks) = if start.starts_with(b"OHDR") { second(&start, address)? } else { first(&start, address)? };
+    let (form, mut blocks) =
+        if start.starts_with(b"OHDR") { second(&start, address)? } else { first(&start, address)? };
     let mut next = 0;
     while let Some(&(address, size)) = blocks.get(next) {
         next += 1;

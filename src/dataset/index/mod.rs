@@ -39,7 +39,8 @@ impl Grid {
         }
         let count: Vec<u64> = shape.iter().zip(chunk).map(|(all, chunk)| all.div_ceil(*chunk)).collect();
         let all = count.iter().try_fold(1u64, |all, &n| all.checked_mul(n));
-        let all = all.ok_or_else(|| wrong(format!("a dataset of {shape:?} has too many chunks of {chunk:?}")))?;
+        let all =
+            all.ok_or_else(|| wrong(format!("a dataset of {shape:?} has too many chunks of {chunk:?}")))?;
         Ok(Self { chunk: chunk.to_vec(), count, all })
     }
 
@@ -162,21 +163,6 @@ impl ChunkTable {
             Err(_) => Place::Nowhere,
         }
     }
-
-    /// Chunks that are in the file.
-    pub fn len(&self) -> usize {
-        self.chunks.len()
-    }
-
-    /// Whether no chunk was ever written.
-    pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
-    /// Chunks that the index tells nothing of.
-    pub fn lost(&self) -> &[Lost] {
-        &self.lost
-    }
 }
 
 /// Makes the table of a dataset of a file with the superblock at `base`. `None` if that takes libhdf5 for each chunk: an index of the newer file format, and a version before 1.14.
@@ -256,6 +242,6 @@ pub(super) mod tests {
         assert!(matches!(table.find(29), Place::Lost(_)));
         assert_eq!(table.find(30), Place::Nowhere);
         assert!(matches!(table.find(40), Place::Lost(lost) if lost.reason.contains("twice")));
-        assert_eq!((table.len(), table.is_empty(), table.lost().len()), (4, false, 2));
+        assert_eq!((table.chunks.len(), table.lost.len()), (4, 2));
     }
 }

@@ -20,6 +20,7 @@ pub use rows::{RowError, RowIter};
 
 use self::plan::Plan;
 use self::queue::Source;
+use super::cache::ChunkCache;
 use super::dataset::Dataset;
 use super::reader::Reader;
 use crate::error::{Error, Result};
@@ -82,7 +83,8 @@ impl StreamConfig {
 
 fn check_rows(dataset: &Dataset) -> Result<()> {
     if dataset.is_empty() {
-        let message = format!("dataset {} must have rows to be streamed (got {:?})", dataset.name(), dataset.shape());
+        let message =
+            format!("dataset {} must have rows to be streamed (got {:?})", dataset.name(), dataset.shape());
         return Err(Error::invalid(message));
     }
     Ok(())
@@ -97,7 +99,16 @@ pub fn stream(dataset: &Arc<Dataset>, config: &StreamConfig) -> Result<BlockQueu
     check_rows(dataset)?;
     let block_rows = config.block_rows.unwrap_or_else(|| dataset.default_block_rows());
     let plan = Plan::new(dataset.rows(), block_rows, config.cyclic, config.remainder);
-    let reader = || Reader::new(dataset, config.field.as_deref(), config.native);
+    // Chunks of which two blocks have a part: each thread may hold those between its block and the next.
+    const MOST_CACHED: usize = 256 << 20;
+    let divided = config.cyclic || dataset.chunk_shape().is_some_and(|chunk| block_rows % chunk[0] != 0);
+    let rows_of_chunks = if divided { config.threads + 1 } else { 0 };
+    let cache = ChunkCache::new(dataset.row_of_chunks().saturating_mul(rows_of_chunks).min(MOST_CACHED));
+    let reader = || {
+        Ok::<_, Error>(
+            Reader::new(dataset, config.field.as_deref(), config.native)?.with_cache(cache.clone()),
+        )
+    };
     let row_size = reader()?.row_size();
     let sources = (0..config.threads).map(|_| Ok(Box::new(reader()?) as Box<dyn Source>));
     let sources = sources.collect::<Result<Vec<_>>>()?;
@@ -109,7 +120,12 @@ pub fn stream(dataset: &Arc<Dataset>, config: &StreamConfig) -> Result<BlockQueu
 ///
 /// # Errors
 /// As of [`stream`], and of [`Reader::read`].
-pub fn remainder(dataset: &Arc<Dataset>, block_rows: u64, field: Option<&str>, native: bool) -> Result<Vec<u8>> {
+pub fn remainder(
+    dataset: &Arc<Dataset>,
+    block_rows: u64,
+    field: Option<&str>,
+    native: bool,
+) -> Result<Vec<u8>> {
     if block_rows == 0 {
         return Err(Error::invalid("block_rows must be at least 1 (got 0)"));
     }

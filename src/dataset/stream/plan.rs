@@ -87,7 +87,9 @@ mod tests {
         // As many rows as it has blocks of: each row comes equally often.
         let mut seen = [0; 7];
         for turn in Plan::new(7, 5, true, false).take(7) {
-            (turn.first_row..turn.first_row + turn.rows).chain(0..turn.wrapped).for_each(|row| seen[row as usize] += 1);
+            (turn.first_row..turn.first_row + turn.rows)
+                .chain(0..turn.wrapped)
+                .for_each(|row| seen[row as usize] += 1);
         }
         assert_eq!(seen, [5; 7]);
     }

@@ -118,7 +118,8 @@ impl BlockQueue {
         let block_rows = plan.block();
         let size = block_rows.checked_mul(row_size as u64).and_then(|size| usize::try_from(size).ok());
         let no_memory = || {
-            let message = format!("cannot allocate {read_ahead} blocks of {block_rows} rows of {row_size} bytes");
+            let message =
+                format!("cannot allocate {read_ahead} blocks of {block_rows} rows of {row_size} bytes");
             Error::new(ErrorKind::NoMemory, message)
         };
         let size = size.filter(|size| size.checked_mul(read_ahead).is_some()).ok_or_else(no_memory)?;
@@ -151,7 +152,10 @@ impl BlockQueue {
                 signal::leave_to_other_threads();
                 shared.work(&mut *source);
             });
-            queue.threads.lock().push(thread.map_err(|e| Error::io("dataset stream: starting a thread", &e))?);
+            queue
+                .threads
+                .lock()
+                .push(thread.map_err(|e| Error::io("dataset stream: starting a thread", &e))?);
         }
         Ok(queue)
     }
@@ -339,6 +343,9 @@ impl Drop for Block {
 
 impl fmt::Debug for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Block").field("turn", &self.turn).field("result", &self.result).finish_non_exhaustive()
+        f.debug_struct("Block")
+            .field("turn", &self.turn)
+            .field("result", &self.result)
+            .finish_non_exhaustive()
     }
 }

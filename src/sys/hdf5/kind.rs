@@ -86,7 +86,8 @@ impl Kind {
     /// Whether a number uses all bits of its bytes.
     pub fn is_full(&self, _library: &Library) -> bool {
         // SAFETY: the lock is held.
-        let (precision, offset) = unsafe { (raw::H5Tget_precision(self.id()), raw::H5Tget_offset(self.id())) };
+        let (precision, offset) =
+            unsafe { (raw::H5Tget_precision(self.id()), raw::H5Tget_offset(self.id())) };
         offset == 0 && precision == 8 * self.size()
     }
 

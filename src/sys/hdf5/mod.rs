@@ -319,7 +319,13 @@ impl Dataset {
         mut each: impl FnMut(&[u64], u32, u64, u64),
     ) -> io::Result<bool> {
         struct Call<'a>(usize, &'a mut dyn FnMut(&[u64], u32, u64, u64));
-        unsafe extern "C" fn forward(at: *const u64, mask: c_uint, address: u64, size: u64, data: *mut c_void) -> c_int {
+        unsafe extern "C" fn forward(
+            at: *const u64,
+            mask: c_uint,
+            address: u64,
+            size: u64,
+            data: *mut c_void,
+        ) -> c_int {
             // SAFETY: the pointer that `each_chunk` passed, and the offset of a chunk, of as many numbers as the rank.
             let (call, at) = unsafe {
                 let call = &mut *data.cast::<Call>();
@@ -367,7 +373,14 @@ impl Dataset {
     }
 
     /// Reads `count` elements from `start` on, along each axis, in the form of `kind`.
-    pub fn read(&self, _library: &Library, kind: &Kind, start: &[u64], count: &[u64], to: &mut [u8]) -> io::Result<()> {
+    pub fn read(
+        &self,
+        _library: &Library,
+        kind: &Kind,
+        start: &[u64],
+        count: &[u64],
+        to: &mut [u8],
+    ) -> io::Result<()> {
         let elements = count.iter().try_fold(kind.size() as u64, |all, &n| all.checked_mul(n));
         if elements != Some(to.len() as u64) || start.len() != count.len() {
             return Err(io::Error::other("the memory has another size than the selection"));
@@ -380,9 +393,15 @@ impl Dataset {
             }
             check(raw::H5Sselect_hyperslab(space.0, 0, start.as_ptr(), null(), count.as_ptr(), null()))?;
             let memory = Handle::new(raw::H5Screate_simple(count.len() as c_int, count.as_ptr(), null()))?;
-            check(raw::H5Dread(self.handle.0, kind.id(), memory.0, space.0, DEFAULT, to.as_mut_ptr().cast()))?;
+            check(raw::H5Dread(
+                self.handle.0,
+                kind.id(),
+                memory.0,
+                space.0,
+                DEFAULT,
+                to.as_mut_ptr().cast(),
+            ))?;
         }
         Ok(())
     }
 }
-

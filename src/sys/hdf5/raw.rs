@@ -25,8 +25,13 @@ pub type Auto = Option<unsafe extern "C" fn(stack: Id, data: *mut c_void) -> c_i
 /// Called for each error of a stack.
 pub type Walk = unsafe extern "C" fn(n: c_uint, entry: *const ErrorEntry, data: *mut c_void) -> c_int;
 /// Called for each chunk, from 1.14 on.
-pub type EachChunk =
-    unsafe extern "C" fn(offset: *const u64, mask: c_uint, address: u64, size: u64, data: *mut c_void) -> c_int;
+pub type EachChunk = unsafe extern "C" fn(
+    offset: *const u64,
+    mask: c_uint,
+    address: u64,
+    size: u64,
+    data: *mut c_void,
+) -> c_int;
 
 unsafe extern "C" {
     pub fn H5open() -> c_int;
@@ -45,8 +50,21 @@ unsafe extern "C" {
     pub fn H5Dget_create_plist(dataset: Id) -> Id;
     pub fn H5Dget_offset(dataset: Id) -> u64;
     pub fn H5Dget_chunk_storage_size(dataset: Id, offset: *const u64, size: *mut u64) -> c_int;
-    pub fn H5Dread_chunk(dataset: Id, transfer: Id, offset: *const u64, mask: *mut u32, to: *mut c_void) -> c_int;
-    pub fn H5Dread(dataset: Id, memory_type: Id, memory: Id, file: Id, transfer: Id, to: *mut c_void) -> c_int;
+    pub fn H5Dread_chunk(
+        dataset: Id,
+        transfer: Id,
+        offset: *const u64,
+        mask: *mut u32,
+        to: *mut c_void,
+    ) -> c_int;
+    pub fn H5Dread(
+        dataset: Id,
+        memory_type: Id,
+        memory: Id,
+        file: Id,
+        transfer: Id,
+        to: *mut c_void,
+    ) -> c_int;
     pub fn H5Pcreate(class: Id) -> Id;
     pub fn H5Pget_userblock(plist: Id, size: *mut u64) -> c_int;
     pub fn H5Pget_sizes(plist: Id, address: *mut usize, size: *mut usize) -> c_int;
@@ -113,7 +131,8 @@ pub type SetFileLocking = unsafe extern "C" fn(plist: Id, on: bool, ignore_when_
 /// `H5Oget_info2`, from 1.10.3 on where deprecated functions were not left out. The struct begins with a long and the address.
 pub type ObjectInfo = unsafe extern "C" fn(object: Id, info: *mut c_void, fields: c_uint) -> c_int;
 /// `H5Dchunk_iter`, with this type from 1.14 on.
-pub type ChunkIter = unsafe extern "C" fn(dataset: Id, transfer: Id, each: EachChunk, data: *mut c_void) -> c_int;
+pub type ChunkIter =
+    unsafe extern "C" fn(dataset: Id, transfer: Id, each: EachChunk, data: *mut c_void) -> c_int;
 
 /// The address of a function that not all versions have.
 pub fn optional(name: &CStr) -> Option<*mut c_void> {
