@@ -68,17 +68,20 @@ fn main() {
             let opened = opened.dataset(&library, name).unwrap();
             let kind = opened.kind(&library).unwrap();
             let block = dataset.default_block_rows();
+            let mut can = true;
             let mut to = vec![0; block as usize * dataset.row_size()];
-            best(|| {
+            let time = best(|| {
                 for start in (0..dataset.rows()).step_by(block as usize) {
                     let rows = block.min(dataset.rows() - start);
                     let (mut from, mut count) = (vec![0; dataset.shape().len()], dataset.shape().to_vec());
                     (from[0], count[0]) = (start, rows);
                     let to = &mut to[..rows as usize * dataset.row_size()];
-                    opened.read(&library, &kind, &from, &count, to).unwrap();
+                    // libhdf5 may not have the filter.
+                    can &= opened.read(&library, &kind, &from, &count, to).is_ok();
                     black_box(&to);
                 }
-            })
+            });
+            if can { time } else { Duration::MAX }
         };
         let mut ten = vec![0; 10 * reader.row_size()];
         let mut seed = 1u64;

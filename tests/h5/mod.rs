@@ -1,4 +1,5 @@
 //! HDF5 files of every kind, which tests/live/h5_files.py writes by h5py and PyTables, with the bytes that numpy has of them.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
