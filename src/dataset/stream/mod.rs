@@ -101,7 +101,8 @@ pub fn stream(dataset: &Arc<Dataset>, config: &StreamConfig) -> Result<BlockQueu
     let plan = Plan::new(dataset.rows(), block_rows, config.cyclic, config.remainder);
     // Chunks of which two blocks have a part: each thread may hold those between its block and the next.
     const MOST_CACHED: usize = 256 << 20;
-    let divided = config.cyclic || dataset.chunk_shape().is_some_and(|chunk| block_rows % chunk[0] != 0);
+    let divided =
+        config.cyclic || dataset.chunk_shape().is_some_and(|chunk| !block_rows.is_multiple_of(chunk[0]));
     let rows_of_chunks = if divided { config.threads + 1 } else { 0 };
     let cache = ChunkCache::new(dataset.row_of_chunks().saturating_mul(rows_of_chunks).min(MOST_CACHED));
     let reader = || {

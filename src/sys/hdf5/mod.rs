@@ -318,7 +318,8 @@ impl Dataset {
         rank: usize,
         mut each: impl FnMut(&[u64], u32, u64, u64),
     ) -> io::Result<bool> {
-        struct Call<'a>(usize, &'a mut dyn FnMut(&[u64], u32, u64, u64));
+        type Each<'a> = dyn FnMut(&[u64], u32, u64, u64) + 'a;
+        struct Call<'a, 'b>(usize, &'a mut Each<'b>);
         unsafe extern "C" fn forward(
             at: *const u64,
             mask: c_uint,
