@@ -173,3 +173,46 @@ fn a_file_that_is_cut_off_is_refused_or_ends_where_it_was_cut() {
     }
     assert!(queue.progress().blocks_failed > 0);
 }
+
+/// Bits anywhere, also in what libhdf5 reads when it opens a file: no panic and no memory out of proportion is ours to see to, but libhdf5 1.10 may crash.
+#[test]
+#[ignore = "libhdf5 itself does not survive every file"]
+fn bits_anywhere_are_errors_or_other_bytes() {
+    let Some((folder, cases)) = cases() else { return };
+    let mut rng = Rng(number("AQ_DAMAGE_SEED", 3));
+    let path = folder.join("anywhere.h5");
+    let original = fs::read(&cases[0].file).unwrap();
+    let (mut refused, mut failed, mut read) = (0, 0, 0);
+    for _ in 0..number("AQ_DAMAGE_CASES", 20) {
+        let mut bytes = original.clone();
+        for _ in 0..1 + rng.below(2000) {
+            let at = rng.below(bytes.len());
+            bytes[at] ^= 1 << rng.below(8);
+        }
+        fs::write(&path, &bytes).unwrap();
+        let Ok(file) = File::open(&path) else {
+            refused += 1;
+            continue;
+        };
+        for case in cases {
+            let opened = Dataset::open(&file, &case.name);
+            let config = StreamConfig { threads: 2, remainder: true, ..StreamConfig::default() };
+            let Ok(queue) = opened.and_then(|dataset| stream(&dataset, &config)) else {
+                refused += 1;
+                continue;
+            };
+            // A dataset that claims to be endless is not read to its end.
+            for _ in 0..1000 {
+                let Ok(block) = queue.get(Wait::Forever) else { break };
+                match block.data() {
+                    Ok(_) => read += 1,
+                    Err(error) => {
+                        assert_ne!(error.kind(), ErrorKind::Internal, "{error}");
+                        failed += 1;
+                    }
+                }
+            }
+        }
+    }
+    println!("{refused} refused, {failed} blocks failed, {read} read");
+}
