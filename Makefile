@@ -13,7 +13,7 @@ export CARGO FUZZ_SECONDS
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## install what is missing of compilers, CMake, libpcap, libzmq, Python (apt; does nothing when all is there)
+deps: ## install what is missing of compilers, CMake, libpcap, libzmq, libhdf5, Python (apt; does nothing when all is there)
 	@tools/deps.sh
 
 build: deps ## build the libraries and the program, into build/lib and build/bin

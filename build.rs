@@ -77,7 +77,9 @@ fn main() {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
     #[cfg(feature = "zmq")]
-    link_zmq();
+    link("libzmq", "4.2", "zmq");
+    #[cfg(feature = "hdf5")]
+    link("hdf5", "1.10.5", "hdf5");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("aqueduct.h");
     let header = header(&root).unwrap_or_else(|problem| {
@@ -89,12 +91,12 @@ fn main() {
     }
 }
 
-/// Has the system's libzmq linked. Without pkg-config, or when that does not know it, the linker looks where it always does, and says so if there
-/// is none.
-#[cfg(feature = "zmq")]
-fn link_zmq() {
-    if pkg_config::Config::new().atleast_version("4.2").probe("libzmq").is_err() {
-        println!("cargo::rustc-link-lib=zmq");
+/// Has one of the system's libraries linked. Without pkg-config, or when that does not know it, the linker looks where it always does, and says so
+/// if there is none.
+#[cfg(any(feature = "zmq", feature = "hdf5"))]
+fn link(package: &str, version: &str, name: &str) {
+    if pkg_config::Config::new().atleast_version(version).probe(package).is_err() {
+        println!("cargo::rustc-link-lib={name}");
     }
 }
 

@@ -19,6 +19,7 @@ wants cmake program cmake
 wants pkg-config program pkg-config
 wants libpcap-dev sh -c 'pkg-config --exists libpcap || test -e /usr/include/pcap/pcap.h'
 wants libzmq3-dev sh -c 'pkg-config --exists libzmq || test -e /usr/include/zmq.h'
+wants libhdf5-dev sh -c 'pkg-config --exists hdf5 || test -e /usr/include/hdf5.h'
 wants python3 program python3
 wants python3-venv python3 -c 'import venv, ensurepip'
 wants tcpdump program tcpdump

@@ -275,6 +275,12 @@ pub fn native_static_libs() -> Vec<String> {
             libraries.extend(flags.split_whitespace().map(String::from));
         }
     }
+    if has_feature("hdf5") {
+        let said = Command::new("pkg-config").args(["--libs-only-L", "hdf5"]).output();
+        let folders =
+            said.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        libraries.splice(0..0, folders.split_whitespace().map(String::from));
+    }
     libraries
 }
 

@@ -113,7 +113,7 @@ int32_t aq_version_number(void);
  * Whether this build of the library has a feature. Every function exists in every build; one whose feature is missing
  * answers AQ_E_UNSUPPORTED.
  *
- * @param name "pcap" (capture files as a source), "zmq" (signal streams over ZeroMQ) or "cli" (built together with the program `aqueduct`)
+ * @param name "pcap" (capture files as a source), "zmq" (signal streams over ZeroMQ), "hdf5" (datasets of HDF5 files) or "cli" (built together with the program `aqueduct`)
  * @return 1 when it has, else 0, also for names that it does not know and for NULL
  *
  * Threads: any, at any time.

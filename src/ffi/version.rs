@@ -46,7 +46,7 @@ const fn number(digits: &str) -> i32 {
 /// Whether this build of the library has a feature. Every function exists in every build; one whose feature is missing
 /// answers AQ_E_UNSUPPORTED.
 ///
-/// @param name "pcap" (capture files as a source), "zmq" (signal streams over ZeroMQ) or "cli" (built together with the program `aqueduct`)
+/// @param name "pcap" (capture files as a source), "zmq" (signal streams over ZeroMQ), "hdf5" (datasets of HDF5 files) or "cli" (built together with the program `aqueduct`)
 /// @return 1 when it has, else 0, also for names that it does not know and for NULL
 ///
 /// Threads: any, at any time.
@@ -59,5 +59,9 @@ pub unsafe extern "C" fn aq_has_feature(name: *const c_char) -> i32 {
 }
 
 /// The features that a build may have, and whether this one has them.
-const FEATURES: &[(&str, bool)] =
-    &[("pcap", cfg!(feature = "pcap")), ("zmq", cfg!(feature = "zmq")), ("cli", cfg!(feature = "cli"))];
+const FEATURES: &[(&str, bool)] = &[
+    ("pcap", cfg!(feature = "pcap")),
+    ("zmq", cfg!(feature = "zmq")),
+    ("hdf5", cfg!(feature = "hdf5")),
+    ("cli", cfg!(feature = "cli")),
+];

@@ -9,6 +9,8 @@ pub mod eventfd;
 pub mod file;
 pub mod futex;
 pub mod gather;
+#[cfg(feature = "hdf5")]
+pub mod hdf5;
 pub mod interface;
 pub mod local;
 pub mod map_file;

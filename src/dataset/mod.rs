@@ -1,0 +1,36 @@
+//! Datasets of HDF5 files: streamed, and read at random, in parallel, without libhdf5 in the way.
+//!
+//! libhdf5 opens a file and tells what a dataset is; its bytes we read and unpack ourselves, in as many threads as there are. What we cannot read ourselves
+//! libhdf5 reads, one at a time, and [`Dataset::path_kind`] says so.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `file.rs`, `dataset.rs` | an open file; what a dataset is, and by which way it is read |
+//! | `dtype.rs` | types of elements, records and their fields, byte order |
+//! | `index/` | where chunks are |
+//! | `codec/` | unpacking chunks |
+//! | `strips.rs` | from chunks to rows, and from records to columns |
+//! | `reader.rs`, `cache.rs` | rows, for one thread; unpacked chunks, for several |
+//! | `select.rs` | rows and parts of rows by index, slice and list |
+//! | `stream/` | blocks of rows, read ahead by several threads |
+
+mod cache;
+mod codec;
+#[expect(clippy::module_inception, reason = "the module is named after its domain, the type as well")]
+mod dataset;
+mod dtype;
+mod file;
+mod index;
+mod reader;
+mod select;
+mod stream;
+mod strips;
+
+pub use cache::ChunkCache;
+pub use codec::{Decoder, Pipeline};
+pub use dataset::{Dataset, PathKind};
+pub use dtype::{DataType, Field, Form, Swap, swap_elements};
+pub use file::File;
+pub use reader::{ReadStats, Reader};
+pub use select::{Axis, Selection};
+pub use stream::{Block, BlockQueue, Progress, RowError, RowIter, StreamConfig, remainder, stream};

@@ -1,0 +1,141 @@
+//! Streams of a dataset's rows, block by block, read ahead by threads.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `plan.rs` | which rows each block has |
+//! | `queue.rs` | the threads, and the blocks between them and the getters |
+//! | `rows.rs` | row by row |
+
+mod plan;
+mod queue;
+mod rows;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use queue::{Block, BlockQueue, Progress};
+pub use rows::{RowError, RowIter};
+
+use self::plan::Plan;
+use self::queue::Source;
+use super::cache::ChunkCache;
+use super::dataset::Dataset;
+use super::reader::Reader;
+use crate::error::{Error, Result};
+
+/// More threads than any machine has cores; a larger number is a mistake.
+const MAX_THREADS: usize = 4096;
+
+/// How a dataset is streamed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// Threads that read and unpack; 1 to 4096.
+    pub threads: usize,
+    /// Blocks that exist, at least 1: those being read, waiting, and with getters. Who holds them all waits for ever. `None`: twice as many as threads, and
+    /// one more.
+    pub read_ahead: Option<usize>,
+    /// Begins anew behind the last row, and never ends.
+    pub cyclic: bool,
+    /// Rows of a block; more than the dataset has are as many. `None`: a row of chunks, or 128 KiB.
+    pub block_rows: Option<u64>,
+    /// Delivers blocks in the order of the dataset, not as they are read.
+    pub ordered: bool,
+    /// Delivers this field of each record only.
+    pub field: Option<String>,
+    /// Delivers the rows behind the last full block as a shorter one.
+    pub remainder: bool,
+    /// Puts numbers into this machine's byte order.
+    pub native: bool,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            threads: 4,
+            read_ahead: None,
+            cyclic: false,
+            block_rows: None,
+            ordered: false,
+            field: None,
+            remainder: false,
+            native: false,
+        }
+    }
+}
+
+impl StreamConfig {
+    fn check(&self) -> Result<()> {
+        if self.threads == 0 || self.threads > MAX_THREADS {
+            let rule = format!("threads must be between 1 and {MAX_THREADS}");
+            return Err(Error::invalid(format!("{rule} (got {})", self.threads)));
+        }
+        if self.read_ahead == Some(0) {
+            return Err(Error::invalid("read_ahead must be at least 1 (got 0)"));
+        }
+        if self.block_rows == Some(0) {
+            return Err(Error::invalid("block_rows must be at least 1 (got 0)"));
+        }
+        Ok(())
+    }
+}
+
+fn check_rows(dataset: &Dataset) -> Result<()> {
+    if dataset.is_empty() {
+        let message =
+            format!("dataset {} must have rows to be streamed (got {:?})", dataset.name(), dataset.shape());
+        return Err(Error::invalid(message));
+    }
+    Ok(())
+}
+
+/// Streams the rows of a dataset.
+///
+/// # Errors
+/// `Invalid`: a setting breaks its rule, or the dataset is empty. `NotFound`: there is no such field. `NoMemory`, `Io`.
+pub fn stream(dataset: &Arc<Dataset>, config: &StreamConfig) -> Result<BlockQueue> {
+    config.check()?;
+    check_rows(dataset)?;
+    let block_rows = config.block_rows.unwrap_or_else(|| dataset.default_block_rows());
+    let plan = Plan::new(dataset.rows(), block_rows, config.cyclic, config.remainder);
+    // Chunks of which two blocks have a part: each thread may hold those between its block and the next.
+    const MOST_CACHED: usize = 256 << 20;
+    let divided =
+        config.cyclic || dataset.chunk_shape().is_some_and(|chunk| !block_rows.is_multiple_of(chunk[0]));
+    let rows_of_chunks = if divided { config.threads + 1 } else { 0 };
+    let cache = ChunkCache::new(dataset.row_of_chunks().saturating_mul(rows_of_chunks).min(MOST_CACHED));
+    let reader = || {
+        Ok::<_, Error>(
+            Reader::new(dataset, config.field.as_deref(), config.native)?.with_cache(cache.clone()),
+        )
+    };
+    let row_size = reader()?.row_size();
+    let sources = (0..config.threads).map(|_| Ok(Box::new(reader()?) as Box<dyn Source>));
+    let sources = sources.collect::<Result<Vec<_>>>()?;
+    let read_ahead = config.read_ahead.unwrap_or(2 * config.threads + 1);
+    BlockQueue::start(plan, row_size, config.ordered, read_ahead, sources)
+}
+
+/// The rows behind the last full block of `block_rows`, copied; none if the blocks divide the dataset.
+///
+/// # Errors
+/// As of [`stream`], and of [`Reader::read`].
+pub fn remainder(
+    dataset: &Arc<Dataset>,
+    block_rows: u64,
+    field: Option<&str>,
+    native: bool,
+) -> Result<Vec<u8>> {
+    if block_rows == 0 {
+        return Err(Error::invalid("block_rows must be at least 1 (got 0)"));
+    }
+    let mut reader = Reader::new(dataset, field, native)?;
+    let rows = dataset.rows();
+    let first = rows - rows % block_rows;
+    let mut to = Vec::new();
+    let size = (rows - first).saturating_mul(reader.row_size() as u64);
+    super::codec::resize(&mut to, usize::try_from(size).unwrap_or(usize::MAX))?;
+    reader.read(first..rows, &mut to)?;
+    Ok(to)
+}

@@ -1,0 +1,142 @@
+//! Declarations of the functions of libhdf5 that we call, as of 1.10.5, and those that only some versions have.
+//!
+//! Plain declarations: no state. Who calls one of them holds [`Library`](super::Library).
+
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+
+/// An open object; negative: none. 64 bits since 1.10.
+pub type Id = i64;
+
+/// What the walk over the stack of errors sees of one of them.
+#[repr(C)]
+pub struct ErrorEntry {
+    class: Id,
+    major: Id,
+    minor: Id,
+    line: c_uint,
+    function: *const c_char,
+    file: *const c_char,
+    /// What went wrong; may be NULL.
+    pub description: *const c_char,
+}
+
+/// Called for errors that nobody asked for.
+pub type Auto = Option<unsafe extern "C" fn(stack: Id, data: *mut c_void) -> c_int>;
+/// Called for each error of a stack.
+pub type Walk = unsafe extern "C" fn(n: c_uint, entry: *const ErrorEntry, data: *mut c_void) -> c_int;
+/// Called for each chunk, from 1.14 on.
+pub type EachChunk = unsafe extern "C" fn(
+    offset: *const u64,
+    mask: c_uint,
+    address: u64,
+    size: u64,
+    data: *mut c_void,
+) -> c_int;
+
+unsafe extern "C" {
+    pub fn H5open() -> c_int;
+    pub fn H5get_libversion(major: *mut c_uint, minor: *mut c_uint, release: *mut c_uint) -> c_int;
+    pub fn H5free_memory(memory: *mut c_void) -> c_int;
+    pub fn H5Eget_auto2(stack: Id, function: *mut Auto, data: *mut *mut c_void) -> c_int;
+    pub fn H5Eset_auto2(stack: Id, function: Auto, data: *mut c_void) -> c_int;
+    pub fn H5Eclear2(stack: Id) -> c_int;
+    pub fn H5Ewalk2(stack: Id, direction: c_int, function: Walk, data: *mut c_void) -> c_int;
+    pub fn H5Idec_ref(id: Id) -> c_int;
+    pub fn H5Fopen(path: *const c_char, flags: c_uint, access: Id) -> Id;
+    pub fn H5Fget_create_plist(file: Id) -> Id;
+    pub fn H5Dopen2(file: Id, path: *const c_char, access: Id) -> Id;
+    pub fn H5Dget_space(dataset: Id) -> Id;
+    pub fn H5Dget_type(dataset: Id) -> Id;
+    pub fn H5Dget_create_plist(dataset: Id) -> Id;
+    pub fn H5Dget_offset(dataset: Id) -> u64;
+    pub fn H5Dget_chunk_storage_size(dataset: Id, offset: *const u64, size: *mut u64) -> c_int;
+    pub fn H5Dread_chunk(
+        dataset: Id,
+        transfer: Id,
+        offset: *const u64,
+        mask: *mut u32,
+        to: *mut c_void,
+    ) -> c_int;
+    pub fn H5Dread(
+        dataset: Id,
+        memory_type: Id,
+        memory: Id,
+        file: Id,
+        transfer: Id,
+        to: *mut c_void,
+    ) -> c_int;
+    pub fn H5Pcreate(class: Id) -> Id;
+    pub fn H5Pget_userblock(plist: Id, size: *mut u64) -> c_int;
+    pub fn H5Pget_sizes(plist: Id, address: *mut usize, size: *mut usize) -> c_int;
+    pub fn H5Pget_layout(plist: Id) -> c_int;
+    pub fn H5Pget_chunk(plist: Id, rank: c_int, sizes: *mut u64) -> c_int;
+    pub fn H5Pget_chunk_opts(plist: Id, options: *mut c_uint) -> c_int;
+    pub fn H5Pget_external_count(plist: Id) -> c_int;
+    pub fn H5Pget_nfilters(plist: Id) -> c_int;
+    pub fn H5Pget_filter2(
+        plist: Id,
+        index: c_uint,
+        flags: *mut c_uint,
+        count: *mut usize,
+        values: *mut c_uint,
+        name_size: usize,
+        name: *mut c_char,
+        config: *mut c_uint,
+    ) -> c_int;
+    pub fn H5Pfill_value_defined(plist: Id, status: *mut c_int) -> c_int;
+    pub fn H5Pget_fill_value(plist: Id, memory_type: Id, value: *mut c_void) -> c_int;
+    pub fn H5Screate_simple(rank: c_int, sizes: *const u64, most: *const u64) -> Id;
+    pub fn H5Sget_simple_extent_ndims(space: Id) -> c_int;
+    pub fn H5Sget_simple_extent_dims(space: Id, sizes: *mut u64, most: *mut u64) -> c_int;
+    pub fn H5Sget_simple_extent_type(space: Id) -> c_int;
+    pub fn H5Sselect_hyperslab(
+        space: Id,
+        operation: c_int,
+        start: *const u64,
+        stride: *const u64,
+        count: *const u64,
+        block: *const u64,
+    ) -> c_int;
+    pub fn H5Tget_class(kind: Id) -> c_int;
+    pub fn H5Tget_size(kind: Id) -> usize;
+    pub fn H5Tget_order(kind: Id) -> c_int;
+    pub fn H5Tget_sign(kind: Id) -> c_int;
+    pub fn H5Tget_precision(kind: Id) -> usize;
+    pub fn H5Tget_offset(kind: Id) -> c_int;
+    pub fn H5Tget_fields(
+        kind: Id,
+        sign: *mut usize,
+        exponent: *mut usize,
+        exponent_size: *mut usize,
+        mantissa: *mut usize,
+        mantissa_size: *mut usize,
+    ) -> c_int;
+    pub fn H5Tget_ebias(kind: Id) -> usize;
+    pub fn H5Tget_super(kind: Id) -> Id;
+    pub fn H5Tget_native_type(kind: Id, direction: c_int) -> Id;
+    pub fn H5Tget_nmembers(kind: Id) -> c_int;
+    pub fn H5Tget_member_name(kind: Id, index: c_uint) -> *mut c_char;
+    pub fn H5Tget_member_offset(kind: Id, index: c_uint) -> usize;
+    pub fn H5Tget_member_type(kind: Id, index: c_uint) -> Id;
+    pub fn H5Tget_array_ndims(kind: Id) -> c_int;
+    pub fn H5Tget_array_dims2(kind: Id, sizes: *mut u64) -> c_int;
+    pub fn H5Tis_variable_str(kind: Id) -> c_int;
+
+    /// The class of access lists of files; set by `H5open`.
+    pub static H5P_CLS_FILE_ACCESS_ID_g: Id;
+}
+
+/// `H5Pset_file_locking`, from 1.10.7 and 1.12.1 on.
+pub type SetFileLocking = unsafe extern "C" fn(plist: Id, on: bool, ignore_when_disabled: bool) -> c_int;
+/// `H5Oget_info2`, from 1.10.3 on where deprecated functions were not left out. The struct begins with a long and the address.
+pub type ObjectInfo = unsafe extern "C" fn(object: Id, info: *mut c_void, fields: c_uint) -> c_int;
+/// `H5Dchunk_iter`, with this type from 1.14 on.
+pub type ChunkIter =
+    unsafe extern "C" fn(dataset: Id, transfer: Id, each: EachChunk, data: *mut c_void) -> c_int;
+
+/// The address of a function that not all versions have.
+pub fn optional(name: &CStr) -> Option<*mut c_void> {
+    // SAFETY: looks a name up in what is loaded.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!found.is_null()).then_some(found)
+}
