@@ -1,6 +1,7 @@
 //! Shared memory between real processes, which are killed. The other process is this test program once more, running `other_process` alone.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -117,6 +118,7 @@ fn other_process() {
         "leaks" => leaks(),
         "keep" => keep(),
         "look" => look(argument),
+        "poor" => poor(),
         _ => panic!("{role}"),
     }
 }
@@ -250,6 +252,22 @@ fn look(name: &str) {
     assert!(history.holds(window.stamp));
     say("looking");
     let _ = history.wait(i64::MAX, LONG);
+}
+
+/// An output in a process that may open one descriptor more, until it is told that it may open others.
+fn poor() {
+    let output = publisher(4, 1 << 16, Overflow::Block);
+    let next = std::fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a live struct to write to.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
+    for most in [next + 1, limit.rlim_cur] {
+        limit.rlim_cur = most;
+        // SAFETY: a live struct to read.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+        say(output.name());
+        assert!(obey());
+    }
 }
 
 /// Connects as another user.
@@ -539,6 +557,16 @@ fn producers_come_and_go() {
         while input.receive(LONG).inspect(check).is_ok() {}
         assert_eq!(input.ended(), Some(EndReason::Closed));
     }
+}
+
+#[test]
+fn an_output_without_descriptors_says_so_and_recovers() {
+    let mut other = Other::start("poor", "");
+    let error = ShmSubscriber::connect(&other.hear()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoMemory);
+    assert!(error.message().contains("no memory or descriptors for one more input"), "{error}");
+    other.order();
+    ShmSubscriber::connect(&other.hear()).unwrap();
 }
 
 #[test]

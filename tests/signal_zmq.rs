@@ -644,3 +644,27 @@ fn an_input_that_goes_is_not_waited_for() {
         assert!(!publisher.publish(&chunk, Wait::Forever).unwrap().timed_out);
     }
 }
+
+/// Also where nothing is sent for long, a peer whose machine has gone is noticed: the system asks after it, at both ends.
+#[test]
+fn silent_connections_are_looked_after() {
+    let _watch = watch("silent connections");
+    let (publisher, _subscriber) =
+        pair(&params(&[-1, 1]), &PublisherConfig::default(), &SubscriberConfig::default());
+    let mut bound = params(&[-1, 1]);
+    publisher.describe(&mut bound);
+    let port = format!(":{:04X}", bound.port.parse::<u16>().unwrap());
+    // Columns of proc_net_tcp(5): local and remote address, state (01: established), and which timer runs (02: keepalive).
+    let timers = || {
+        let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let rows = table.lines().map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        rows.filter(|row| row[3] == "01" && (row[1].ends_with(&port) || row[2].ends_with(&port)))
+            .map(|row| row[5][..2].to_owned())
+            .collect::<Vec<_>>()
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while timers() != ["02", "02"] {
+        assert!(Instant::now() < deadline, "{:?}", timers());
+        std::thread::yield_now();
+    }
+}

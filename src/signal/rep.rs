@@ -107,6 +107,7 @@ mod server {
                 let socket = Socket::new(&Context::new()?, Kind::Rep)?;
                 socket.set_linger(LINGER)?;
                 socket.set_most_part(MOST_REQUEST)?;
+                socket.keep_alive()?;
                 socket.set(Setting::Ipv6, i32::from(url.starts_with("tcp://[")))?;
                 socket.bind(&url)?;
                 let address = socket.address()?;

@@ -199,6 +199,15 @@ impl Socket {
         self.set_bytes(17, &milliseconds(time).to_ne_bytes())
     }
 
+    /// Has the system look after silent connections over TCP: a peer whose machine has gone without a word is noticed after half a minute. Only of
+    /// connections that are made later.
+    pub fn keep_alive(&self) -> io::Result<()> {
+        // On; seconds of silence, seconds between questions, questions without an answer.
+        [(34, 1), (36, 15), (37, 5), (35, 3)]
+            .iter()
+            .try_for_each(|&(option, value): &(c_int, c_int)| self.set_bytes(option, &value.to_ne_bytes()))
+    }
+
     /// Has peers whose messages have larger parts disconnected.
     pub fn set_most_part(&self, bytes: u64) -> io::Result<()> {
         self.set_bytes(22, &i64::try_from(bytes).unwrap_or(i64::MAX).to_ne_bytes())

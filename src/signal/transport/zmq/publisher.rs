@@ -98,6 +98,7 @@ impl ZmqPublisher {
             socket.set_most_part(MOST_SUBSCRIPTION)?;
             socket.set(Setting::NoDrop, i32::from(config.overflow == Overflow::Block))?;
             socket.set(Setting::Verboser, 1)?;
+            socket.keep_alive()?;
             socket.set(Setting::Ipv6, i32::from(url.starts_with("tcp://[")))?;
             socket.bind(&url)?;
             let address = socket.address()?;

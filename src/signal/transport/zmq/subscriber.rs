@@ -101,6 +101,7 @@ impl ZmqSubscriber {
             socket.set_linger(std::time::Duration::ZERO)?;
             // A header may be larger than what small chunks are limited to.
             socket.set_most_part(config.max_chunk.saturating_add(MOST_HEADER))?;
+            socket.keep_alive()?;
             socket.set(Setting::Ipv6, i32::from(url.starts_with("tcp://[")))?;
             socket.subscribe(b"")?;
             let deadline = match config.connect {
