@@ -301,6 +301,63 @@ fn what_the_kernel_does_not_take_is_an_error_of_the_heap() {
     });
 }
 
+/// The interface goes down under a stream, and comes up again.
+#[test]
+fn an_interface_that_is_down_is_an_error_of_the_heap_and_the_stream_goes_on() {
+    use support::network::ip;
+    let _watch = watch("an interface that is down");
+    support::network::in_a_network_of_its_own(|| {
+        let group = UdpConfig { host: "239.255.77.9".into(), interface: "d0".into(), ..UdpConfig::default() };
+        let reader = UdpReader::new(group).unwrap();
+        let config = UdpSendConfig {
+            destinations: vec![
+                Destination { host: "239.255.77.9".into(), port: reader.port() },
+                Destination { host: "10.77.0.9".into(), port: 7148 },
+            ],
+            ..UdpSendConfig::default()
+        };
+        let on_d0 = UdpSendConfig {
+            destinations: vec![Destination { host: "ff12::79".into(), port: 7148 }],
+            interface: "d0".into(),
+            ..UdpSendConfig::default()
+        };
+        let of_v6 = SendStream::new(SendConfig::default(), Box::new(UdpSink::new(&on_d0).unwrap())).unwrap();
+        let send_v6 = || of_v6.send(Request::new(heap(1, 100)), Wait::Forever).unwrap().end;
+        assert_eq!(send_v6(), End::Sent);
+        let receiver = receiver(Box::new(reader));
+        let stream =
+            SendStream::new(SendConfig::default(), Box::new(UdpSink::new(&config).unwrap())).unwrap();
+        let send = |seed: u64, size: usize, substream: usize| {
+            let request = Request { substream, ..Request::new(heap(seed, size)) };
+            stream.send(request, Wait::Forever).unwrap()
+        };
+        assert_eq!(send(1, 3000, 0).end, End::Sent);
+        ip("link set d0 down");
+        for (substream, address) in [(0, "239.255.77.9"), (1, "10.77.0.9")] {
+            // More packets than one batch has: none of them leaves.
+            let result = send(2, 1_000_000, substream);
+            let End::Failed(error) = &result.end else { panic!("{result:?}") };
+            let message = error.message();
+            assert!(message.contains(&format!("sending 1472 bytes to {address}:")), "{error}");
+            assert!(message.contains("unreachable") || message.contains("is down"), "{error}");
+            assert_eq!((error.kind(), result.packets_sent), (ErrorKind::Io, 0));
+            assert!(result.packets_unsent > 600);
+        }
+        assert!(matches!(send_v6(), End::Failed(error) if error.message().contains("to [ff12::79%")));
+        ip("link set d0 up");
+        support::network::until_it_is_up("d0");
+        ip("route add 224.0.0.0/4 dev d0");
+        // The group is one of the interface, which the socket of the reader has been in all the time.
+        assert_eq!(send(3, 3000, 0).end, End::Sent);
+        stream.submit(Request::new(stop_heap()), Report::Nobody, Wait::Forever).unwrap();
+        assert!(stream.flush(Wait::Forever).unwrap());
+        let stats = stats(&stream);
+        assert_eq!((stats.heaps_sent, stats.heaps_failed, stats.heaps_pending), (3, 2, 0));
+        // Whatever came came whole.
+        assert_eq!(received(&receiver), [(1, 1, 3000), (4, 3, 3000)]);
+    });
+}
+
 #[test]
 fn a_broken_connection_is_an_error_of_every_heap_after_it() {
     let _watch = watch("a broken connection");

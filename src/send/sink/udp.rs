@@ -112,6 +112,13 @@ fn open(config: &UdpSendConfig, mut address: SocketAddr) -> Result<Target> {
         socket.bind(&SocketAddr::new(source, 0).into()).map_err(fail("binding the source address for"))?;
     }
     socket.connect(&address.into()).map_err(fail("connect to"))?;
+    if group && config.interface.is_empty() && config.interface_index == 0 {
+        // The system has chosen an interface by now. Only of one that it is told it says, later, that it is down; otherwise datagrams would vanish.
+        let own = socket.local_addr().map_err(fail("the own address for"))?;
+        if let Some(own) = own.as_socket_ipv4() {
+            socket.set_multicast_if_v4(own.ip()).map_err(fail("the interface for"))?;
+        }
+    }
     Ok(Target { socket, address, gso: config.gso })
 }
 
