@@ -358,6 +358,77 @@ fn an_interface_that_is_down_is_an_error_of_the_heap_and_the_stream_goes_on() {
     });
 }
 
+/// What comes out of d1 until a stop item.
+#[cfg(feature = "pcap")]
+fn at_the_other_end(port: u16) -> HeapRingStream {
+    use aqueduct::recv::reader::{PcapLiveConfig, PcapLiveReader};
+    let filter = Some(format!("udp dst port {port}"));
+    let config = PcapLiveConfig { device: "d1".into(), filter, ..PcapLiveConfig::default() };
+    receiver(Box::new(PcapLiveReader::new(config).unwrap()))
+}
+
+/// `tc ARGUMENTS`; false, with a message, where it is missing or the kernel lacks what is asked for.
+#[cfg(feature = "pcap")]
+fn tc(arguments: &str) -> bool {
+    let status = std::process::Command::new("tc").args(arguments.split(' ')).status();
+    let works = status.as_ref().is_ok_and(|status| status.success());
+    if !works {
+        eprintln!("SKIPPED: tc {arguments}: {status:?}");
+    }
+    works
+}
+
+/// A device's queue that is shorter than what the socket's buffer holds: the kernel drops datagrams, and says so only if it is asked to.
+#[test]
+#[cfg(feature = "pcap")]
+fn a_device_whose_queue_is_full_loses_nothing() {
+    let _watch = watch("a full queue of a device");
+    support::network::in_a_network_of_its_own(|| {
+        if !tc("qdisc add dev d0 root tbf rate 80mbit burst 20kb limit 30kb") {
+            return;
+        }
+        let config = UdpSendConfig {
+            destinations: vec![Destination { host: "239.255.77.9".into(), port: 7148 }],
+            gso: false,
+            ..UdpSendConfig::default()
+        };
+        let there = at_the_other_end(7148);
+        let stream =
+            SendStream::new(SendConfig::default(), Box::new(UdpSink::new(&config).unwrap())).unwrap();
+        for seed in 0..2 {
+            let result = stream.send(Request::new(heap(seed, 1_000_000)), Wait::Forever).unwrap();
+            assert_eq!((result.end, result.packets_sent), (End::Sent, 699));
+        }
+        stream.submit(Request::new(stop_heap()), Report::Nobody, Wait::Forever).unwrap();
+        assert_eq!(received(&there), [(1, 0, 1_000_000), (2, 1, 1_000_000)]);
+        assert_eq!(stats(&stream).heaps_failed, 0);
+    });
+}
+
+/// Nobody answers there: the kernel gives up after some seconds, and what waited for an answer is lost.
+#[test]
+fn a_host_that_does_not_answer_is_an_error_of_a_heap() {
+    let _watch = watch("a host that does not answer");
+    support::network::in_a_network_of_its_own(|| {
+        let config = UdpSendConfig {
+            destinations: vec![Destination { host: "10.77.0.9".into(), port: 7148 }],
+            ..UdpSendConfig::default()
+        };
+        let pace = Pace { rate: 5000.0, burst_size: 1, ..Pace::default() };
+        let config = (SendConfig { pace, ..SendConfig::default() }, UdpSink::new(&config).unwrap());
+        let stream = SendStream::new(config.0, Box::new(config.1)).unwrap();
+        let failed = (0..200).find_map(|seed| {
+            match stream.send(Request::new(heap(seed, 500)), Wait::Forever).unwrap().end {
+                End::Failed(error) => Some(error),
+                _ => None,
+            }
+        });
+        let failed = failed.expect("news of the host");
+        assert!(failed.message().contains("to 10.77.0.9:7148 (nobody answers there,"), "{failed}");
+        assert!(stats(&stream).refused > 0);
+    });
+}
+
 #[test]
 fn a_broken_connection_is_an_error_of_every_heap_after_it() {
     let _watch = watch("a broken connection");
