@@ -301,6 +301,134 @@ fn what_the_kernel_does_not_take_is_an_error_of_the_heap() {
     });
 }
 
+/// The interface goes down under a stream, and comes up again.
+#[test]
+fn an_interface_that_is_down_is_an_error_of_the_heap_and_the_stream_goes_on() {
+    use support::network::ip;
+    let _watch = watch("an interface that is down");
+    support::network::in_a_network_of_its_own(|| {
+        let group = UdpConfig { host: "239.255.77.9".into(), interface: "d0".into(), ..UdpConfig::default() };
+        let reader = UdpReader::new(group).unwrap();
+        let config = UdpSendConfig {
+            destinations: vec![
+                Destination { host: "239.255.77.9".into(), port: reader.port() },
+                Destination { host: "10.77.0.9".into(), port: 7148 },
+            ],
+            ..UdpSendConfig::default()
+        };
+        let on_d0 = UdpSendConfig {
+            destinations: vec![Destination { host: "ff12::79".into(), port: 7148 }],
+            interface: "d0".into(),
+            ..UdpSendConfig::default()
+        };
+        let of_v6 = SendStream::new(SendConfig::default(), Box::new(UdpSink::new(&on_d0).unwrap())).unwrap();
+        let send_v6 = || of_v6.send(Request::new(heap(1, 100)), Wait::Forever).unwrap().end;
+        assert_eq!(send_v6(), End::Sent);
+        let receiver = receiver(Box::new(reader));
+        let stream =
+            SendStream::new(SendConfig::default(), Box::new(UdpSink::new(&config).unwrap())).unwrap();
+        let send = |seed: u64, size: usize, substream: usize| {
+            let request = Request { substream, ..Request::new(heap(seed, size)) };
+            stream.send(request, Wait::Forever).unwrap()
+        };
+        assert_eq!(send(1, 3000, 0).end, End::Sent);
+        ip("link set d0 down");
+        for (substream, address) in [(0, "239.255.77.9"), (1, "10.77.0.9")] {
+            // More packets than one batch has: none of them leaves.
+            let result = send(2, 1_000_000, substream);
+            let End::Failed(error) = &result.end else { panic!("{result:?}") };
+            let message = error.message();
+            assert!(message.contains(&format!("sending 1472 bytes to {address}:")), "{error}");
+            assert!(message.contains("unreachable") || message.contains("is down"), "{error}");
+            assert_eq!((error.kind(), result.packets_sent), (ErrorKind::Io, 0));
+            assert!(result.packets_unsent > 600);
+        }
+        assert!(matches!(send_v6(), End::Failed(error) if error.message().contains("to [ff12::79%")));
+        ip("link set d0 up");
+        support::network::until_it_is_up("d0");
+        ip("route add 224.0.0.0/4 dev d0");
+        // The group is one of the interface, which the socket of the reader has been in all the time.
+        assert_eq!(send(3, 3000, 0).end, End::Sent);
+        stream.submit(Request::new(stop_heap()), Report::Nobody, Wait::Forever).unwrap();
+        assert!(stream.flush(Wait::Forever).unwrap());
+        let stats = stats(&stream);
+        assert_eq!((stats.heaps_sent, stats.heaps_failed, stats.heaps_pending), (3, 2, 0));
+        // Whatever came came whole.
+        assert_eq!(received(&receiver), [(1, 1, 3000), (4, 3, 3000)]);
+    });
+}
+
+/// What comes out of d1 until a stop item.
+#[cfg(feature = "pcap")]
+fn at_the_other_end(port: u16) -> HeapRingStream {
+    use aqueduct::recv::reader::{PcapLiveConfig, PcapLiveReader};
+    let filter = Some(format!("udp dst port {port}"));
+    let config = PcapLiveConfig { device: "d1".into(), filter, ..PcapLiveConfig::default() };
+    receiver(Box::new(PcapLiveReader::new(config).unwrap()))
+}
+
+/// `tc ARGUMENTS`; false, with a message, where it is missing or the kernel lacks what is asked for.
+#[cfg(feature = "pcap")]
+fn tc(arguments: &str) -> bool {
+    let status = std::process::Command::new("tc").args(arguments.split(' ')).status();
+    let works = status.as_ref().is_ok_and(|status| status.success());
+    if !works {
+        eprintln!("SKIPPED: tc {arguments}: {status:?}");
+    }
+    works
+}
+
+/// A device's queue that is shorter than what the socket's buffer holds: the kernel drops datagrams, and says so only if it is asked to.
+#[test]
+#[cfg(feature = "pcap")]
+fn a_device_whose_queue_is_full_loses_nothing() {
+    let _watch = watch("a full queue of a device");
+    support::network::in_a_network_of_its_own(|| {
+        if !tc("qdisc add dev d0 root tbf rate 80mbit burst 20kb limit 30kb") {
+            return;
+        }
+        let config = UdpSendConfig {
+            destinations: vec![Destination { host: "239.255.77.9".into(), port: 7148 }],
+            gso: false,
+            ..UdpSendConfig::default()
+        };
+        let there = at_the_other_end(7148);
+        let stream =
+            SendStream::new(SendConfig::default(), Box::new(UdpSink::new(&config).unwrap())).unwrap();
+        for seed in 0..2 {
+            let result = stream.send(Request::new(heap(seed, 1_000_000)), Wait::Forever).unwrap();
+            assert_eq!((result.end, result.packets_sent), (End::Sent, 699));
+        }
+        stream.submit(Request::new(stop_heap()), Report::Nobody, Wait::Forever).unwrap();
+        assert_eq!(received(&there), [(1, 0, 1_000_000), (2, 1, 1_000_000)]);
+        assert_eq!(stats(&stream).heaps_failed, 0);
+    });
+}
+
+/// Nobody answers there: the kernel gives up after some seconds, and what waited for an answer is lost.
+#[test]
+fn a_host_that_does_not_answer_is_an_error_of_a_heap() {
+    let _watch = watch("a host that does not answer");
+    support::network::in_a_network_of_its_own(|| {
+        let config = UdpSendConfig {
+            destinations: vec![Destination { host: "10.77.0.9".into(), port: 7148 }],
+            ..UdpSendConfig::default()
+        };
+        let pace = Pace { rate: 5000.0, burst_size: 1, ..Pace::default() };
+        let config = (SendConfig { pace, ..SendConfig::default() }, UdpSink::new(&config).unwrap());
+        let stream = SendStream::new(config.0, Box::new(config.1)).unwrap();
+        let failed = (0..200).find_map(|seed| {
+            match stream.send(Request::new(heap(seed, 500)), Wait::Forever).unwrap().end {
+                End::Failed(error) => Some(error),
+                _ => None,
+            }
+        });
+        let failed = failed.expect("news of the host");
+        assert!(failed.message().contains("to 10.77.0.9:7148 (nobody answers there,"), "{failed}");
+        assert!(stats(&stream).refused > 0);
+    });
+}
+
 #[test]
 fn a_broken_connection_is_an_error_of_every_heap_after_it() {
     let _watch = watch("a broken connection");

@@ -144,6 +144,21 @@ pub fn set_dont_fragment(fd: BorrowedFd<'_>, is_v6: bool, on: bool) -> io::Resul
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Has a connected socket told of all that becomes known of its datagrams: that a queue on the way out was full and dropped one (otherwise the kernel says that it was sent), that
+/// nobody answers at an address.
+pub fn report_all_errors(fd: BorrowedFd<'_>, is_v6: bool) -> io::Result<()> {
+    let (level, name) = match is_v6 {
+        true => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+        false => (libc::IPPROTO_IP, libc::IP_RECVERR),
+    };
+    let value: i32 = 1;
+    // SAFETY: the kernel reads size_of::<i32>() bytes from a live i32.
+    let result = unsafe {
+        libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), size_of::<i32>() as u32)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Chooses the interface on which datagrams to IPv4 groups leave.
 pub fn set_multicast_interface_v4(fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
     let request = libc::ip_mreqn {

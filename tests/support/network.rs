@@ -9,6 +9,14 @@ pub fn ip(arguments: &str) {
     assert!(status.success(), "ip {arguments}: {status}");
 }
 
+/// Waits for a link.
+pub fn until_it_is_up(name: &str) {
+    super::rig::until("the link is up", || {
+        let shown = Command::new("ip").args(["-br", "link", "show", name]).output().unwrap();
+        String::from_utf8_lossy(&shown.stdout).contains(" UP ")
+    });
+}
+
 /// Runs `test` on a thread with a network of its own: a loopback interface, and one named d0 (10.77.0.1, 10.77.0.2, fd77::1) that
 /// carries multicast. What d0 sends comes out at d1, and the other way round.
 pub fn in_a_network_of_its_own(test: impl FnOnce() + Send + 'static) {
@@ -32,10 +40,7 @@ pub fn in_a_network_of_its_own(test: impl FnOnce() + Send + 'static) {
         ] {
             ip(arguments);
         }
-        super::rig::until("the link is up", || {
-            let shown = Command::new("ip").args(["-br", "link", "show", "d0"]).output().unwrap();
-            String::from_utf8_lossy(&shown.stdout).contains(" UP ")
-        });
+        until_it_is_up("d0");
         test();
     });
     if let Err(panic) = runs.join() {

@@ -1,9 +1,10 @@
-//! The command-line program: `aqueduct recv` receives heaps or chunks, `aqueduct send` sends heaps of made-up data, `aqueduct replay` a capture again, `aqueduct events`
+//! The command-line program: `aqueduct recv` receives heaps or chunks, `aqueduct send` sends heaps of made-up data, `aqueduct bench` finds the highest rate of both, `aqueduct replay` sends a capture again, `aqueduct events`
 //! checks and converts event files, `aqueduct stream` finds and shows signal streams.
 //!
 //! A command is a file of its name, with its options as a clap struct and a `run`. Data goes to the standard output,
 //! everything else to the standard error; docs/cli.md is the reference.
 
+mod bench;
 mod events;
 mod failure;
 mod heap_items;
@@ -41,6 +42,7 @@ Examples:
   aqueduct recv udp://239.1.2.3:7148 --json
   aqueduct recv udp://0.0.0.0:7148 --item 0x1600 --step 4096 --heap-size 8192 --heaps-per-chunk 64
   aqueduct send udp://127.0.0.1:7148 --heaps 1000 --rate 1G
+  aqueduct bench udp --packet-size 8972
   aqueduct replay capture.pcap udp://127.0.0.1:7148 --rate 200M
   aqueduct events run7-000.aqe --csv run7.csv
   aqueduct stream tail eeg
@@ -63,6 +65,7 @@ enum Command {
     Recv(recv::Options),
     Replay(replay::Options),
     Send(Box<send::Options>),
+    Bench(Box<bench::Options>),
     Events(Box<events::Options>),
     Stream(stream::Options),
 }
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Recv(options) => ("recv", recv::run(options)),
         Command::Replay(options) => ("replay", replay::run(options)),
         Command::Send(options) => ("send", send::run(*options)),
+        Command::Bench(options) => ("bench", bench::run(*options)),
         Command::Events(options) => ("events", events::run(*options)),
         Command::Stream(options) => ("stream", stream::run(options)),
     };

@@ -115,6 +115,9 @@ pub struct Options {
     /// Routers that packets may pass; 0: the system's default, which is 1 for multicast groups
     #[arg(long, value_name = "N", default_value_t = 0)]
     ttl: u32,
+    /// Hand datagrams to the kernel one by one: programs that capture on this machine see the bunches (GSO) as single long datagrams
+    #[arg(long)]
+    no_gso: bool,
     /// No heap that ends the stream
     #[arg(long)]
     no_stop: bool,
@@ -128,7 +131,7 @@ fn destination(address: &Address) -> Destination {
 }
 
 fn sink(options: &Options) -> Result<Box<dyn Sink>, Failure> {
-    let Options { destinations, interface, ttl, .. } = options;
+    let Options { destinations, interface, ttl, no_gso, .. } = options;
     let addresses = |wanted: fn(&Target) -> Option<&Address>| {
         let found: Option<Vec<Destination>> =
             destinations.iter().map(|target| wanted(target).map(destination)).collect();
@@ -142,7 +145,13 @@ fn sink(options: &Options) -> Result<Box<dyn Sink>, Failure> {
                 _ => None,
             })?;
             let interface = interface.clone();
-            let config = UdpSendConfig { destinations, interface, ttl: *ttl, ..UdpSendConfig::default() };
+            let config = UdpSendConfig {
+                destinations,
+                interface,
+                ttl: *ttl,
+                gso: !no_gso,
+                ..UdpSendConfig::default()
+            };
             Box::new(UdpSink::new(&config)?)
         }
         _ => {

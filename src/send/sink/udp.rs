@@ -1,6 +1,6 @@
 //! Packets as UDP datagrams, over one connected socket per destination.
 //!
-//! A connected socket hears what comes back of its datagrams: that nobody listens (ICMP) is told with a later call. That later call has sent nothing, so it is made
+//! A connected socket hears what comes back of its datagrams: that nobody listens or answers (ICMP) is told with a later call. That later call has sent nothing, so it is made
 //! again; and after each batch the sockets are asked, so that no news is left for the next heap. Which packet of the batch it is about the kernel does not say: it is taken
 //! to be about all of them.
 
@@ -103,6 +103,9 @@ fn open(config: &UdpSendConfig, mut address: SocketAddr) -> Result<Target> {
         };
         set.map_err(fail("ttl for"))?;
     }
+    udp_send::report_all_errors(socket.as_fd(), address.is_ipv6()).map_err(fail("error reports for"))?;
+    // The kernel keeps reports here that nobody fetches; the socket's error is all that is looked at. This is the least that there can be.
+    socket.set_recv_buffer_size(1).map_err(fail("a receive buffer for"))?;
     udp_send::set_dont_fragment(socket.as_fd(), address.is_ipv6(), !config.fragment)
         .map_err(fail("MTU discovery for"))?;
     if !config.source.is_empty() {
@@ -112,6 +115,13 @@ fn open(config: &UdpSendConfig, mut address: SocketAddr) -> Result<Target> {
         socket.bind(&SocketAddr::new(source, 0).into()).map_err(fail("binding the source address for"))?;
     }
     socket.connect(&address.into()).map_err(fail("connect to"))?;
+    if group && config.interface.is_empty() && config.interface_index == 0 {
+        // The system has chosen an interface by now. Only of one that it is told it says, later, that it is down; otherwise datagrams would vanish.
+        let own = socket.local_addr().map_err(fail("the own address for"))?;
+        if let Some(own) = own.as_socket_ipv4() {
+            socket.set_multicast_if_v4(own.ip()).map_err(fail("the interface for"))?;
+        }
+    }
     Ok(Target { socket, address, gso: config.gso })
 }
 
@@ -168,6 +178,7 @@ impl Target {
     fn error(&self, size: usize, error: &io::Error) -> Error {
         let hint = match error.kind() {
             io::ErrorKind::ConnectionRefused => " (nobody listens there)",
+            io::ErrorKind::HostUnreachable => " (nobody answers there, or no route leads there)",
             _ if error.raw_os_error() == Some(udp_send::TOO_LARGE) => {
                 " (more than the path's MTU leaves for a datagram)"
             }
@@ -180,11 +191,14 @@ impl Target {
     fn send(&mut self, packets: &[Gather<'_>], stop: &StopFlag) -> Sent {
         let mut sent = Sent::default();
         let (mut attempts, mut waits) = (0, 0);
+        // An error that may be news of earlier packets, and these: it is, if the next try succeeds.
+        let mut doubtful = None;
         while let Some(rest) = packets.get(sent.packets..).filter(|rest| !rest.is_empty()) {
             let outcome = udp_send::send(self.socket.as_fd(), rest, &mut self.gso);
             sent.packets += outcome.datagrams;
             if outcome.datagrams > 0 {
                 (attempts, waits) = (0, 0);
+                sent.news.extend(doubtful.take());
             }
             let Some(error) = outcome.error else { continue };
             let size = packets.get(sent.packets).map_or(0, |packet| packet.size);
@@ -206,6 +220,9 @@ impl Target {
                 _ if stop.is_set() => {
                     sent.refusal = Some(Refusal::Stopped);
                     break;
+                }
+                _ if doubtful.is_none() && error.raw_os_error() != Some(udp_send::TOO_LARGE) => {
+                    doubtful = Some((0..sent.packets.max(1), self.error(size, &error)));
                 }
                 _ => {
                     sent.refusal = Some(Refusal::Failed(self.error(size, &error)));
