@@ -5288,7 +5288,7 @@ typedef struct aq_array_view {
     int32_t contiguous;
     /** 0. */
     uint32_t reserved;
-    /** The number of frames: shape[0]. */
+    /** The number of frames, the first number of shape. */
     size_t frames;
     /** The index behind the last frame in time. */
     int64_t index;
@@ -5364,7 +5364,7 @@ typedef struct aq_output_stream_config {
     /** The label itself, where streamtype is AQ_STREAM_OTHER; NULL else. */
     const char *streamtype_label;
     /**
-     * The type of elements as numpy writes it ("<i2", "float32", "datetime64[ms]"), or a list of fields in JSON:
+     * The type of elements as numpy writes it (`<i2`, `float32`, `datetime64[ms]`), or a list of fields in JSON:
      * `[["time", "<u8"], ["label", "S16"], ["xy", "<f4", [2]]]`. NULL: "float32".
      */
     const char *dtype;
@@ -6788,7 +6788,7 @@ typedef struct aq_filter_frames {
     const size_t *shape;
     /** Bytes from one element to the next along each axis; may be negative. */
     const ptrdiff_t *strides;
-    /** The number of frames, at least 1: shape[0]. */
+    /** The number of frames, at least 1: the first number of shape. */
     size_t frames;
     /** The index behind the last frame. It goes back when the stream begins again, and when frames are sent again that the transport had refused. */
     int64_t index;

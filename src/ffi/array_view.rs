@@ -38,7 +38,7 @@ pub struct aq_array_view {
     pub contiguous: i32,
     /// 0.
     pub reserved: u32,
-    /// The number of frames: shape[0].
+    /// The number of frames, the first number of shape.
     pub frames: usize,
     /// The index behind the last frame in time.
     pub index: i64,

@@ -57,7 +57,7 @@ pub struct aq_filter_frames {
     pub shape: *const usize,
     /// Bytes from one element to the next along each axis; may be negative.
     pub strides: *const isize,
-    /// The number of frames, at least 1: shape[0].
+    /// The number of frames, at least 1: the first number of shape.
     pub frames: usize,
     /// The index behind the last frame. It goes back when the stream begins again, and when frames are sent again that the transport had refused.
     pub index: i64,

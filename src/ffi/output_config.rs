@@ -46,7 +46,7 @@ pub struct aq_output_stream_config {
     pub streamtype: i32,
     /// The label itself, where streamtype is AQ_STREAM_OTHER; NULL else.
     pub streamtype_label: *const c_char,
-    /// The type of elements as numpy writes it ("<i2", "float32", "datetime64[ms]"), or a list of fields in JSON:
+    /// The type of elements as numpy writes it (`<i2`, `float32`, `datetime64[ms]`), or a list of fields in JSON:
     /// `[["time", "<u8"], ["label", "S16"], ["xy", "<f4", [2]]]`. NULL: "float32".
     pub dtype: *const c_char,
     /// The shape of chunks: `ndim` numbers, the first of which is frames: -1 for any number, or how many each chunk must have. The others at

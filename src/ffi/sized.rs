@@ -104,10 +104,10 @@ pub unsafe fn write<S: SizedStruct>(out: *mut S, value: &S, name: &str) -> Resul
     Ok(Outcome::Done)
 }
 
-/// Checks that [`write`] could write there, before something is done that cannot be undone.
+/// Checks that [`write()`] could write there, before something is done that cannot be undone.
 ///
 /// # Safety
-/// As for [`write`].
+/// As for [`write()`].
 pub unsafe fn writable<S: SizedStruct>(out: *mut S, name: &str) -> Result<()> {
     check::<S>(out, size_of::<usize>().max(S::FIRST_SIZE), name)?;
     // SAFETY: not NULL, aligned, and the first field of every S.

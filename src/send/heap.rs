@@ -145,7 +145,7 @@ impl SendHeap {
         Ok(())
     }
 
-    /// Adds a control item, one of `STREAM_CTRL_*` in [`id`](crate::spead::id).
+    /// Adds a control item, one of `STREAM_CTRL_*` in [`crate::spead::id`].
     pub fn add_control(&mut self, value: u64) -> Result<()> {
         self.add(id::STREAM_CTRL, SendValue::Immediate(value))
     }

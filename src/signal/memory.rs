@@ -74,7 +74,7 @@ pub(crate) fn copy_of(bytes: &[u8]) -> Result<Bytes> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "zmq"))]
 mod tests {
     use super::*;
 
