@@ -426,7 +426,8 @@ fn the_kernel_paces_where_it_can() {
             if fq && !tc("qdisc replace dev d0 root fq") {
                 return;
             }
-            let udp = UdpConfig { host: "239.255.77.9".into(), interface: "d0".into(), ..UdpConfig::default() };
+            let udp =
+                UdpConfig { host: "239.255.77.9".into(), interface: "d0".into(), ..UdpConfig::default() };
             let reader = UdpReader::new(udp).unwrap();
             let to = UdpSendConfig {
                 destinations: vec![Destination { host: "239.255.77.9".into(), port: reader.port() }],

@@ -66,7 +66,8 @@ const FAILED: u16 = libc::NLMSG_ERROR as u16;
 /// The kinds of the queueing disciplines of an interface: `fq`, `pfifo_fast`, …
 pub fn kinds(interface: u32) -> io::Result<Vec<String>> {
     // SAFETY: no pointers.
-    let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
+    let fd =
+        unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -139,6 +140,26 @@ mod tests {
         let kinds = kinds(index).unwrap();
         assert!(!kinds.is_empty() && kinds.iter().all(|kind| !kind.is_empty()), "{kinds:?}");
         assert_eq!(interface_of(IpAddr::from([192, 0, 2, 1])).unwrap(), None);
+    }
+
+    #[test]
+    fn the_rate_is_set() {
+        use std::os::fd::AsFd;
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        set_pacing_rate(socket.as_fd(), 123_456_789).unwrap();
+        let (mut rate, mut size) = (0u64, size_of::<u64>() as u32);
+        // SAFETY: the kernel writes at most `size` bytes to a live u64.
+        let result = unsafe {
+            let fd = socket.as_raw_fd();
+            libc::getsockopt(
+                fd,
+                libc::SOL_SOCKET,
+                libc::SO_MAX_PACING_RATE,
+                (&raw mut rate).cast(),
+                &raw mut size,
+            )
+        };
+        assert_eq!((result, rate), (0, 123_456_789));
     }
 
     #[test]

@@ -143,8 +143,9 @@ impl Sink for TcpSink {
 
     fn pace(&mut self, pace: &Pace, packet: usize) -> Result<Option<String>> {
         for connection in &self.connections {
-            qdisc::set_pacing_rate(connection.socket.as_fd(), pace.kernel_rate(packet, HEADERS))
-                .map_err(|e| Error::io(format_args!("tcp sender: SO_MAX_PACING_RATE for {}", connection.to), &e))?;
+            qdisc::set_pacing_rate(connection.socket.as_fd(), pace.kernel_rate(packet, HEADERS)).map_err(
+                |e| Error::io(format_args!("tcp sender: SO_MAX_PACING_RATE for {}", connection.to), &e),
+            )?;
         }
         Ok(None)
     }

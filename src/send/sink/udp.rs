@@ -278,7 +278,8 @@ impl Sink for UdpSink {
                 )));
             }
             let overhead = if target.address.is_ipv6() { 14 + 40 + 8 } else { 14 + 20 + 8 };
-            qdisc::set_pacing_rate(target.socket.as_fd(), pace.kernel_rate(packet, overhead)).map_err(fail)?;
+            qdisc::set_pacing_rate(target.socket.as_fd(), pace.kernel_rate(packet, overhead))
+                .map_err(fail)?;
         }
         Ok(None)
     }
