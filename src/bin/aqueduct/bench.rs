@@ -10,7 +10,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::{interrupt, terminal, units};
@@ -144,7 +144,7 @@ fn end(options: &Options, found: Found, best: Option<&Outcome>) -> Result<(), Fa
             "too_high_bits_per_s": found.too_high,
             "precise": found.precise,
         });
-        print(&Value::from(result).to_string());
+        print(&result.to_string());
     } else if let Some(best) = best {
         print(&best.ledger());
     }
