@@ -18,7 +18,7 @@ use aqueduct::recv::reader::{
 use aqueduct::ring::{GetError, Wait};
 use aqueduct::runtime::ThreadPool;
 use aqueduct::send::heap::flavour;
-use aqueduct::send::pace::Pace;
+use aqueduct::send::pace::{Pace, Pacing};
 use aqueduct::send::sink::{
     Destination, FileFormat, FileSink, InprocSink, Sink, TcpSendConfig, TcpSink, UdpSendConfig, UdpSink,
 };
@@ -368,7 +368,6 @@ fn at_the_other_end(port: u16) -> HeapRingStream {
 }
 
 /// `tc ARGUMENTS`; false, with a message, where it is missing or the kernel lacks what is asked for.
-#[cfg(feature = "pcap")]
 fn tc(arguments: &str) -> bool {
     let status = std::process::Command::new("tc").args(arguments.split(' ')).status();
     let works = status.as_ref().is_ok_and(|status| status.success());
@@ -402,6 +401,42 @@ fn a_device_whose_queue_is_full_loses_nothing() {
         stream.submit(Request::new(stop_heap()), Report::Nobody, Wait::Forever).unwrap();
         assert_eq!(received(&there), [(1, 0, 1_000_000), (2, 1, 1_000_000)]);
         assert_eq!(stats(&stream).heaps_failed, 0);
+    });
+}
+
+/// Asked to pace, the kernel does over TCP; over UDP with fq, in whose absence all goes its way as without.
+#[test]
+fn the_kernel_paces_where_it_can() {
+    let _watch = watch("pacing by the kernel");
+    let pace = Pace { rate: 4e6, burst_size: 200_000, pacing: Pacing::Kernel, ..Pace::default() };
+    let config = SendConfig { pace, ..SendConfig::default() };
+    let listener = TcpReader::new(TcpConfig { host: "127.0.0.1".into(), ..TcpConfig::default() }).unwrap();
+    let to = TcpSendConfig {
+        destinations: vec![localhost(listener.port())],
+        connect_timeout: Duration::from_secs(20),
+        buffer_size: 0,
+    };
+    let sink = TcpSink::new(&to).unwrap();
+    transfer(config, Box::new(sink), &receiver(Box::new(listener)));
+    let queue = Arc::new(InprocQueue::new(1 << 20).unwrap());
+    let sink = InprocSink::new(vec![queue.clone()]).unwrap();
+    transfer(config, Box::new(sink), &receiver(Box::new(InprocReader::new(queue).unwrap())));
+    support::network::in_a_network_of_its_own(move || {
+        for fq in [false, true] {
+            if fq && !tc("qdisc replace dev d0 root fq") {
+                return;
+            }
+            let udp =
+                UdpConfig { host: "239.255.77.9".into(), interface: "d0".into(), ..UdpConfig::default() };
+            let reader = UdpReader::new(udp).unwrap();
+            let to = UdpSendConfig {
+                destinations: vec![Destination { host: "239.255.77.9".into(), port: reader.port() }],
+                ..UdpSendConfig::default()
+            };
+            let mut sink = UdpSink::new(&to).unwrap();
+            assert_eq!(sink.pace(&pace, 1472).unwrap().is_none(), fq);
+            transfer(config, Box::new(sink), &receiver(Box::new(reader)));
+        }
     });
 }
 

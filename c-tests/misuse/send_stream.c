@@ -72,6 +72,12 @@ static void stream_configs(void)
     CHECK_ERROR(use_config(&c), AQ_E_INVALID, "(got inf)");
     c = good, c.burst_size = 0;
     CHECK_ERROR(use_config(&c), AQ_E_INVALID, "burst_size must be at least 1 (got 0)");
+    c = good, c.pacing = 2;
+    CHECK_ERROR(use_config(&c), AQ_E_INVALID, "pacing must be AQ_PACING_SOFTWARE or AQ_PACING_KERNEL (got 2)");
+    c = good, c.pacing = AQ_PACING_KERNEL, c.rate = 0;
+    CHECK_ERROR(use_config(&c), AQ_E_INVALID, "pacing by the kernel needs a rate (got 0)");
+    c = good, c.reserved = 1;
+    CHECK_ERROR(use_config(&c), AQ_E_VERSION, "reserved");
     c = good, c.burst_rate_ratio = 0.5;
     CHECK_ERROR(use_config(&c), AQ_E_INVALID, "burst_rate_ratio must be between 1 and 1000000 (got 0.5)");
 }

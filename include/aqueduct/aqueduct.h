@@ -3411,6 +3411,10 @@ aq_status aq_send_stats_init(aq_send_stats *stats, size_t struct_size);
 #define AQ_SEND_SERIAL 0
 /** A packet of each heap of a group goes in turn. */
 #define AQ_SEND_ROUND_ROBIN 1
+/** The stream spaces packets, burst by burst. */
+#define AQ_PACING_SOFTWARE 0
+/** The kernel spaces the packets of a burst, too. */
+#define AQ_PACING_KERNEL 1
 
 /** A stream that sends. */
 typedef struct aq_send_stream aq_send_stream;
@@ -3436,6 +3440,13 @@ typedef struct aq_send_stream_config {
     size_t burst_size;
     /** How much faster than the rate a stream may be that has fallen behind: 1 .. 1000000; 1.05 by default. */
     double burst_rate_ratio;
+    /**
+     * AQ_PACING_SOFTWARE (default), or AQ_PACING_KERNEL, which needs a rate: the kernel lets the packets of a burst go at burst_rate_ratio times the rate, and not at once. Over TCP, and over
+     * UDP where the device's queueing discipline is fq; where it cannot, a warning is logged, and bursts leave at once. Heaps with a rate of their own get no more than that.
+     */
+    int32_t pacing;
+    /** Must be 0; anything else is AQ_E_VERSION. */
+    int32_t reserved;
 } aq_send_stream_config;
 
 /**

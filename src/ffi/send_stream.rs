@@ -41,7 +41,7 @@ use super::status::aq_status;
 use super::wait::wait;
 use crate::error::{Error, Result};
 use crate::ring::GetError;
-use crate::send::pace::Pace;
+use crate::send::pace::{Pace, Pacing};
 use crate::send::{DoneFn, End, HeapResult, Order, Report, Request, SendConfig, SendStream, SubmitError};
 
 /// A stream that sends.
@@ -58,6 +58,11 @@ impl Opaque for aq_send_stream {
 pub const AQ_SEND_SERIAL: i32 = 0;
 /// A packet of each heap of a group goes in turn.
 pub const AQ_SEND_ROUND_ROBIN: i32 = 1;
+
+/// The stream spaces packets, burst by burst.
+pub const AQ_PACING_SOFTWARE: i32 = 0;
+/// The kernel spaces the packets of a burst, too.
+pub const AQ_PACING_KERNEL: i32 = 1;
 
 /// How a stream sends. Fill it with aq_send_stream_config_init() first.
 #[repr(C)]
@@ -80,9 +85,14 @@ pub struct aq_send_stream_config {
     pub burst_size: usize,
     /// How much faster than the rate a stream may be that has fallen behind: 1 .. 1000000; 1.05 by default.
     pub burst_rate_ratio: f64,
+    /// AQ_PACING_SOFTWARE (default), or AQ_PACING_KERNEL, which needs a rate: the kernel lets the packets of a burst go at burst_rate_ratio times the rate, and not at once. Over TCP, and over
+    /// UDP where the device's queueing discipline is fq; where it cannot, a warning is logged, and bursts leave at once. Heaps with a rate of their own get no more than that.
+    pub pacing: i32,
+    /// Must be 0; anything else is AQ_E_VERSION.
+    pub reserved: i32,
 }
 
-// SAFETY: numbers of 64 bits; any bytes are valid.
+// SAFETY: numbers of 64 bits, and two of 32; any bytes are valid.
 unsafe impl SizedStruct for aq_send_stream_config {
     const NAME: &'static str = "aq_send_stream_config";
     const FIRST_SIZE: usize = 64;
@@ -95,6 +105,8 @@ unsafe impl SizedStruct for aq_send_stream_config {
         rate: 0.0,
         burst_size: 65_536,
         burst_rate_ratio: 1.05,
+        pacing: AQ_PACING_SOFTWARE,
+        reserved: 0,
     };
 }
 
@@ -170,12 +182,21 @@ pub struct aq_send_member {
 pub(super) unsafe fn stream_config(pointer: *const aq_send_stream_config) -> Result<SendConfig> {
     // SAFETY: the caller's promise.
     let c = unsafe { sized::read_or_default(pointer, "config") }?;
+    sized::reserved(c.reserved, "config: reserved")?;
+    let pacing = match c.pacing {
+        AQ_PACING_SOFTWARE => Pacing::Software,
+        AQ_PACING_KERNEL => Pacing::Kernel,
+        got => {
+            let rule = "pacing must be AQ_PACING_SOFTWARE or AQ_PACING_KERNEL";
+            return Err(Error::invalid(format!("{rule} (got {got})")));
+        }
+    };
     Ok(SendConfig {
         max_packet_size: c.max_packet_size,
         max_heaps: c.max_heaps,
         first_cnt: c.first_cnt,
         cnt_step: c.cnt_step,
-        pace: Pace { rate: c.rate, burst_size: c.burst_size, burst_rate_ratio: c.burst_rate_ratio },
+        pace: Pace { rate: c.rate, burst_size: c.burst_size, burst_rate_ratio: c.burst_rate_ratio, pacing },
     })
 }
 
@@ -531,6 +552,11 @@ pub unsafe extern "C" fn aq_send_stream_get_config(
             rate: c.pace.rate,
             burst_size: c.pace.burst_size,
             burst_rate_ratio: c.pace.burst_rate_ratio,
+            pacing: match c.pace.pacing {
+                Pacing::Software => AQ_PACING_SOFTWARE,
+                Pacing::Kernel => AQ_PACING_KERNEL,
+            },
+            reserved: 0,
         };
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
         unsafe { sized::write(config, &value, "config") }

@@ -6,6 +6,16 @@
 //!
 //! It knows no clock: times are nanoseconds since whenever. One thread.
 
+/// Who spaces packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pacing {
+    /// The stream, burst by burst.
+    #[default]
+    Software,
+    /// Also the kernel, the packets of a burst, where it can.
+    Kernel,
+}
+
 /// Rates and bursts of a stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
@@ -15,11 +25,20 @@ pub struct Pace {
     pub burst_size: usize,
     /// How much faster than the rate a sender may be that has fallen behind; at least 1.
     pub burst_rate_ratio: f64,
+    /// Who spaces packets.
+    pub pacing: Pacing,
+}
+
+impl Pace {
+    /// The rate that the kernel is to keep a socket to, in bytes per second with `overhead` bytes of headers for each packet.
+    pub(super) fn kernel_rate(&self, packet: usize, overhead: usize) -> u64 {
+        (self.rate * self.burst_rate_ratio * (1.0 + overhead as f64 / packet.max(1) as f64)).ceil() as u64
+    }
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { rate: 0.0, burst_size: 65_536, burst_rate_ratio: 1.05 }
+        Self { rate: 0.0, burst_size: 65_536, burst_rate_ratio: 1.05, pacing: Pacing::Software }
     }
 }
 
@@ -81,6 +100,13 @@ mod tests {
                 self.now = time + (self.seed >> 33) % (self.late + 1);
             }
         }
+    }
+
+    #[test]
+    fn the_kernel_counts_headers() {
+        let pace = Pace { rate: 1e8, burst_rate_ratio: 1.1, ..Pace::default() };
+        assert_eq!(pace.kernel_rate(1000, 0), 110_000_000);
+        assert_eq!(pace.kernel_rate(1000, 50), 115_500_000);
     }
 
     const SECOND: u64 = 1_000_000_000;

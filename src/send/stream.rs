@@ -12,7 +12,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::job::{Entry, HeapResult, Job, Order, Report, Request, Waiter};
-use super::pace::Pace;
+use super::pace::{Pace, Pacing};
 use super::packets::{Packets, check_size};
 use super::sink::{Sink, StopFlag};
 use super::stats::SendStats;
@@ -64,6 +64,9 @@ impl SendConfig {
             return Err(Error::invalid(format!(
                 "burst_rate_ratio must be between 1 and 1000000 (got {ratio})"
             )));
+        }
+        if pace.pacing == Pacing::Kernel && pace.rate == 0.0 {
+            return Err(Error::invalid("pacing by the kernel needs a rate (got 0)"));
         }
         Ok(())
     }
@@ -135,7 +138,7 @@ pub struct SendStream {
 
 impl SendStream {
     /// Starts a stream.
-    pub fn new(config: SendConfig, sink: Box<dyn Sink>) -> Result<Self> {
+    pub fn new(config: SendConfig, mut sink: Box<dyn Sink>) -> Result<Self> {
         config.check()?;
         let (substreams, largest) = (sink.substreams(), sink.max_packet_size());
         if config.max_packet_size > largest {
@@ -143,6 +146,11 @@ impl SendStream {
             return Err(Error::invalid(format!(
                 "max_packet_size must be at most {largest} here (got {size})"
             )));
+        }
+        if config.pace.pacing == Pacing::Kernel
+            && let Some(reason) = sink.pace(&config.pace, config.max_packet_size)?
+        {
+            log::warn!("send stream: the kernel does not pace, bursts leave at once: {reason}");
         }
         let results_fd = EventFd::new().map_err(|e| Error::io("eventfd", &e))?;
         let state = State {

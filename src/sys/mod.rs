@@ -19,6 +19,7 @@ pub mod mirror;
 pub mod mmap;
 pub mod numa;
 pub mod poll;
+pub mod qdisc;
 pub mod signal;
 pub mod tcp;
 pub mod terminal;

@@ -18,6 +18,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::pace::Pace;
 use crate::error::Error;
 use crate::sys::gather::Gather;
 
@@ -81,6 +82,11 @@ pub trait Sink: Send {
     /// Bytes that a packet may have at the most.
     fn max_packet_size(&self) -> usize {
         usize::MAX
+    }
+
+    /// Has the kernel space packets of so many bytes. The answer is why it cannot, if it cannot.
+    fn pace(&mut self, _pace: &Pace, _packet: usize) -> Result<Option<String>, Error> {
+        Ok(Some("there is no kernel between the stream and where packets go".into()))
     }
 
     /// Everything was sent, or the stream stops: whatever is kept back goes now.

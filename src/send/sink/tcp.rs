@@ -11,7 +11,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::socket::{Destination, prepare, resolve};
 use super::{OutPacket, Refusal, Sent, Sink, StopFlag};
 use crate::error::{Error, Result};
-use crate::sys::tcp;
+use crate::send::pace::Pace;
+use crate::sys::{qdisc, tcp};
+
+/// Headers for each packet, at the most, that the kernel counts when it paces.
+const HEADERS: usize = 14 + 40 + 32;
 
 /// Where and how to connect.
 #[derive(Debug, Clone)]
@@ -135,6 +139,15 @@ impl Sink for TcpSink {
             }
         }
         all
+    }
+
+    fn pace(&mut self, pace: &Pace, packet: usize) -> Result<Option<String>> {
+        for connection in &self.connections {
+            qdisc::set_pacing_rate(connection.socket.as_fd(), pace.kernel_rate(packet, HEADERS)).map_err(
+                |e| Error::io(format_args!("tcp sender: SO_MAX_PACING_RATE for {}", connection.to), &e),
+            )?;
+        }
+        Ok(None)
     }
 
     fn substreams(&self) -> usize {

@@ -14,8 +14,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::socket::{Destination, prepare, resolve};
 use super::{OutPacket, Refusal, Sent, Sink, StopFlag};
 use crate::error::{Error, Result};
+use crate::send::pace::Pace;
 use crate::sys::gather::Gather;
-use crate::sys::{interface, udp_send};
+use crate::sys::{interface, qdisc, udp_send};
 
 /// How often a batch is tried again whose sending brings news of earlier packets instead.
 const ATTEMPTS: u32 = 16;
@@ -258,6 +259,29 @@ impl Sink for UdpSink {
             }
         }
         all
+    }
+
+    fn pace(&mut self, pace: &Pace, packet: usize) -> Result<Option<String>> {
+        for target in &self.targets {
+            let fail = |e: io::Error| Error::io(format_args!("udp sender: pacing to {}", target.address), &e);
+            let own = target.socket.local_addr().map_err(fail)?;
+            let interface = match own.as_socket() {
+                Some(own) => qdisc::interface_of(own.ip()).map_err(fail)?,
+                None => None,
+            };
+            let kinds = interface.map_or(Ok(vec![]), qdisc::kinds).map_err(fail)?;
+            if !kinds.iter().any(|kind| kind == "fq") {
+                return Ok(Some(format!(
+                    "the device to {} has no queueing discipline fq (it has: {})",
+                    target.address,
+                    kinds.join(", ")
+                )));
+            }
+            let overhead = if target.address.is_ipv6() { 14 + 40 + 8 } else { 14 + 20 + 8 };
+            qdisc::set_pacing_rate(target.socket.as_fd(), pace.kernel_rate(packet, overhead))
+                .map_err(fail)?;
+        }
+        Ok(None)
     }
 
     fn substreams(&self) -> usize {
