@@ -104,9 +104,9 @@ mod tests {
 
     #[test]
     fn the_kernel_counts_headers() {
-        let pace = Pace { rate: 1e8, burst_rate_ratio: 1.1, ..Pace::default() };
-        assert_eq!(pace.kernel_rate(1000, 0), 110_000_000);
-        assert_eq!(pace.kernel_rate(1000, 50), 115_500_000);
+        let pace = Pace { rate: 1e8, burst_rate_ratio: 1.25, ..Pace::default() };
+        assert_eq!(pace.kernel_rate(1000, 0), 125_000_000);
+        assert_eq!(pace.kernel_rate(1000, 250), 156_250_000);
     }
 
     const SECOND: u64 = 1_000_000_000;
