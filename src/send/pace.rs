@@ -106,7 +106,7 @@ mod tests {
     fn the_kernel_counts_headers() {
         let pace = Pace { rate: 1e8, burst_rate_ratio: 1.25, ..Pace::default() };
         assert_eq!(pace.kernel_rate(1000, 0), 125_000_000);
-        assert_eq!(pace.kernel_rate(1000, 250), 156_250_000);
+        assert_eq!(pace.kernel_rate(1000, 500), 187_500_000);
     }
 
     const SECOND: u64 = 1_000_000_000;
