@@ -70,8 +70,10 @@ fn into_a_capture() {
 /// tcpdump on the loopback interface, at work; it ends by itself after so many packets. `None`, with a message, where it is missing or may not capture.
 fn tcpdump(path: &Path, packets: u64) -> Option<Child> {
     let count = packets.to_string();
-    let arguments = ["-i", "lo", "-n", "-c", &count, "-B", "16384", "-w", path.to_str().unwrap(), "udp"];
-    let child = Command::new("tcpdump").args(arguments).stderr(Stdio::piped()).spawn();
+    // Not for ever, should packets be missing.
+    let arguments =
+        ["60", "tcpdump", "-i", "lo", "-n", "-c", &count, "-B", "16384", "-w", path.to_str().unwrap(), "udp"];
+    let child = Command::new("timeout").args(arguments).stderr(Stdio::piped()).spawn();
     let skip = |reason: &str| {
         assert!(std::env::var_os("CI").is_none(), "tcpdump: {reason}");
         eprintln!("SKIPPED: tcpdump: {reason}");
