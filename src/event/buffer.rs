@@ -113,15 +113,6 @@ impl Reservation {
     }
 }
 
-/// When to give up; `None`: never.
-fn deadline(wait: Wait) -> Option<Instant> {
-    match wait {
-        Wait::No => Some(Instant::now()),
-        Wait::For(time) => Instant::now().checked_add(time),
-        Wait::Forever => None,
-    }
-}
-
 impl EventBuffer {
     /// An empty buffer without sinks.
     pub fn new(config: Config) -> Self {
@@ -346,7 +337,7 @@ impl EventBuffer {
         time: u64,
         wait: Wait,
     ) -> Result<bool, PutError> {
-        let deadline = deadline(wait);
+        let deadline = wait.end();
         let mut has_waited = false;
         loop {
             if state.stopped {
@@ -512,7 +503,7 @@ impl EventBuffer {
 
     /// Takes the oldest packet out, copying it to `to`. Returns its size and time.
     pub fn pop(&self, to: &mut [u8], wait: Wait) -> Result<(usize, u64), PopError> {
-        let deadline = deadline(wait);
+        let deadline = wait.end();
         loop {
             let way_out = match self.way_out.enter_until(deadline).map_err(PopError::Failed)? {
                 Some(way_out) => way_out,

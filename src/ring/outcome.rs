@@ -3,7 +3,7 @@
 //! Plain values: no state, no invariant, any thread.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +14,17 @@ pub enum Wait {
     For(Duration),
     /// Until there is an answer. Stopping the ring is one.
     Forever,
+}
+
+impl Wait {
+    /// When a wait that begins now ends; `None`: never.
+    pub fn end(self) -> Option<Instant> {
+        match self {
+            Self::No => Some(Instant::now()),
+            Self::For(time) => Instant::now().checked_add(time),
+            Self::Forever => None,
+        }
+    }
 }
 
 /// Why an item was not put. It is always handed back.

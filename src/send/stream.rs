@@ -281,7 +281,7 @@ impl SendStream {
 
     fn wait_for_space(&self, n: usize, wait: Wait) -> Result<MutexGuard<'_, State>, SubmitError> {
         let shared = &*self.shared;
-        let deadline = deadline(wait);
+        let deadline = wait.end();
         let mut state = shared.state.lock();
         let mut counted = false;
         loop {
@@ -307,7 +307,7 @@ impl SendStream {
     /// Sends a heap, and waits for its end. When the time is over it is given up: it was not sent, or not all of it.
     pub fn send(&self, request: Request, wait: Wait) -> Result<HeapResult, SubmitError> {
         self.refuse_inside("wait for a heap")?;
-        let deadline = deadline(wait);
+        let deadline = wait.end();
         let waiter = Arc::new(Waiter::default());
         // Without waiting there is never an end to be seen.
         self.submit(request, Report::Waiter(waiter.clone()), wait)?;
@@ -329,7 +329,7 @@ impl SendStream {
     /// Waits until all heaps that were submitted have come to their end, and who wanted to know has been told. False when the time was over before.
     pub fn flush(&self, wait: Wait) -> Result<bool> {
         self.refuse_inside("flush")?;
-        let deadline = deadline(wait);
+        let deadline = wait.end();
         let mut state = self.shared.state.lock();
         while state.untold > 0 {
             if wait == Wait::No || !wait_until(&self.shared.progress, &mut state, deadline) {
@@ -341,7 +341,7 @@ impl SendStream {
 
     /// The next result of a heap whose result was to be kept.
     pub fn next_result(&self, wait: Wait) -> Result<HeapResult, GetError> {
-        let deadline = deadline(wait);
+        let deadline = wait.end();
         let mut state = self.shared.state.lock();
         loop {
             if let Some(result) = state.results.pop_front() {
@@ -416,15 +416,6 @@ impl Drop for SendStream {
         if let Err(error) = self.stop() {
             log::error!("{error}");
         }
-    }
-}
-
-/// `None`: never.
-fn deadline(wait: Wait) -> Option<Instant> {
-    match wait {
-        Wait::No => Some(Instant::now()),
-        Wait::For(duration) => Instant::now().checked_add(duration),
-        Wait::Forever => None,
     }
 }
 

@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -184,11 +183,7 @@ impl Graph {
         let deadline = Deadline::new(wait);
         let mut all = true;
         for (_, place) in self.order()?.iter().rev() {
-            let deadline = match deadline.left() {
-                Wait::No => Some(Instant::now()),
-                Wait::For(time) => Instant::now().checked_add(time),
-                Wait::Forever => None,
-            };
+            let deadline = deadline.left().end();
             let target = place.from.as_ref().map(|output| output.stats().index);
             // Its error, if there is one, is with the bell.
             all &= place.node.stop_after(Drain { input: place.is_fed, target, deadline }).unwrap_or(true);

@@ -51,11 +51,7 @@ fn unexpected(endpoint: &str) -> Error {
 pub fn lookup(endpoint: &str, name: &str, wait: Wait) -> Result<Option<Entry>> {
     check_name(name).map_err(Error::invalid)?;
     let mut link = Link::connect(endpoint, &endpoint::addresses(endpoint, false)?)?;
-    let deadline = match wait {
-        Wait::No => Some(Instant::now()),
-        Wait::For(time) => Instant::now().checked_add(time),
-        Wait::Forever => None,
-    };
+    let deadline = wait.end();
     loop {
         let now = Instant::now();
         let left = deadline.map_or(MOST_WAIT, |deadline| deadline.saturating_duration_since(now));

@@ -11,7 +11,6 @@ use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
-use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
@@ -21,6 +20,7 @@ use super::{InputInfo, InputList, NoChunk, Published, Publisher, Subscriber};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ring::{GetError, Overflow, PutError, Ring, Wait};
 use crate::signal::chunk::Chunk;
+use crate::signal::deadline::Deadline;
 use crate::signal::params::{Params, Protocol};
 
 /// The outputs of this process.
@@ -215,18 +215,10 @@ impl InprocPublisher {
         if full.is_empty() {
             return published;
         }
-        let deadline = match wait {
-            Wait::For(duration) => Instant::now().checked_add(duration),
-            _ => None,
-        };
+        let deadline = Deadline::new(wait);
         let mut without = Vec::new();
         for (input, chunk) in full {
-            let wait = match deadline {
-                Some(end) => Wait::For(end.saturating_duration_since(Instant::now())),
-                None if matches!(wait, Wait::No) => Wait::No,
-                None => Wait::Forever,
-            };
-            match input.put(chunk, wait) {
+            match input.put(chunk, deadline.left()) {
                 Ok(got) => published.inputs += u64::from(got),
                 Err(_) => without.push(input.id),
             }
