@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 
 use crc32c::crc32c_append;
 
+use super::crc::POLYNOMIAL;
 use super::frame::{Parsed, RECORD_HEADER, Record, RecordHeader};
 use super::window::{Window, read_at};
 use crate::error::Result;
@@ -251,8 +252,6 @@ impl Powers {
 
 /// The product of two polynomials modulo CRC-32C's.
 fn multiply(a: u32, mut b: u32) -> u32 {
-    /// The polynomial without x^32, the highest bit for x^0.
-    const POLYNOMIAL: u32 = 0x82f6_3b78;
     let mut product = 0;
     for bit in (0..32).rev() {
         product ^= b & (a >> bit & 1).wrapping_neg();
