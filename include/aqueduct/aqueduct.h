@@ -4193,143 +4193,6 @@ typedef struct aq_event_buffer_config {
 } aq_event_buffer_config;
 
 /**
- * What became of a buffer's packets, all at one moment. Initialise it with aq_event_buffer_stats_init() first.
- *
- * At any moment put = waiting + flushed + popped + cleared + overflow_oldest + overflow_newest; and so in bytes.
- */
-typedef struct aq_event_buffer_stats {
-    /** Set by aq_event_buffer_stats_init(). */
-    size_t struct_size;
-    /** Packets that the buffer accounts for. */
-    uint64_t put;
-    /** Bytes of these. */
-    uint64_t put_bytes;
-    /** Packets in the buffer now, also those that a flush is writing. */
-    uint64_t waiting;
-    /** Bytes of these. */
-    uint64_t waiting_bytes;
-    /** Packets that all sinks have. */
-    uint64_t flushed;
-    /** Bytes of these. */
-    uint64_t flushed_bytes;
-    /** Packets taken out by aq_event_buffer_pop(). */
-    uint64_t popped;
-    /** Bytes of these. */
-    uint64_t popped_bytes;
-    /** Packets forgotten by aq_event_buffer_clear(). */
-    uint64_t cleared;
-    /** Bytes of these. */
-    uint64_t cleared_bytes;
-    /** Packets lost: the oldest ones, dropped to make space. */
-    uint64_t overflow_oldest;
-    /** Bytes of these. */
-    uint64_t overflow_oldest_bytes;
-    /** Packets lost: they found no space. */
-    uint64_t overflow_newest;
-    /** Bytes of these. */
-    uint64_t overflow_newest_bytes;
-    /**
-     * Puts and reservations that were answered AQ_FULL, AQ_TIMEOUT, AQ_STOPPED or AQ_E_NOMEM: the caller kept the packet. Not a part of put. (A
-     * reservation that is answered AQ_FULL as the policy drops the newest packets is in put and overflow_newest instead.)
-     */
-    uint64_t refused;
-    /** Puts and reservations that had to wait for space. */
-    uint64_t blocked;
-    /** Reservations that were cancelled. */
-    uint64_t cancelled;
-    /** Reservations that are neither committed nor cancelled. */
-    uint64_t reserved;
-    /** Flushes, also those of no packet. */
-    uint64_t flushes;
-    /** Flushes that failed. */
-    uint64_t flush_errors;
-    /** Bytes that all sinks wrote, without headers. */
-    uint64_t written_bytes;
-} aq_event_buffer_stats;
-
-/** A part of a packet. */
-typedef struct aq_bytes {
-    /** Its first byte; may be NULL if there are none. */
-    const void *data;
-    /** How many there are. */
-    size_t size;
-} aq_bytes;
-
-/** A place in the buffer for a packet; see aq_event_buffer_reserve(). */
-typedef struct aq_event_slot {
-    /** Where the packet is to be written; aligned for any C type. */
-    void *data;
-    /** Bytes that may be written there. */
-    size_t size;
-    /** The slot's number, which aq_event_buffer_commit() and _cancel() know it by. */
-    uint64_t number;
-} aq_event_slot;
-
-/** What a chunk that was put begins with; see aq_event_buffer_put_chunk(). Little-endian. */
-typedef struct aq_chunk_record {
-    /** The bytes "AQCH". */
-    uint32_t magic;
-    /** 1. */
-    uint16_t version;
-    /** Bytes of this header: 48. */
-    uint16_t header_size;
-    /** The chunk's number. */
-    int64_t chunk_id;
-    /** The stream_id of its stream. */
-    uint64_t stream_id;
-    /** Bytes of its data, which come first. */
-    uint64_t data_size;
-    /** Bytes of its flags, which come next. */
-    uint64_t present_size;
-    /** Bytes of its extra data, which come last. */
-    uint64_t extra_size;
-} aq_chunk_record;
-
-/** What a heap that was put begins with; see aq_event_buffer_put_heap(). Little-endian. */
-typedef struct aq_heap_record {
-    /** The bytes "AQHP". */
-    uint32_t magic;
-    /** 1. */
-    uint16_t version;
-    /** Bytes of this header: 64. */
-    uint16_t header_size;
-    /** The heap's number. */
-    uint64_t cnt;
-    /** The length that its packets told, in bytes; -1 if they did not. */
-    int64_t length;
-    /** Bytes of payload received. */
-    uint64_t received;
-    /** When its first packet arrived, in nanoseconds since the Unix epoch; 0 if nobody told. */
-    uint64_t first_arrival_ns;
-    /** The same of its last packet. */
-    uint64_t last_arrival_ns;
-    /** Bytes of payload behind the items; 0 for an incomplete heap. */
-    uint64_t payload_size;
-    /** How many aq_heap_record_item follow. */
-    uint32_t n_items;
-    /** Bits of a heap address in its flavour. */
-    uint8_t heap_address_bits;
-    /** 1 if all of its payload was received, else 0. */
-    uint8_t complete;
-    /** 1 if it starts the stream, else 0. */
-    uint8_t start_of_stream;
-    /** 1 if it ends the stream, else 0. */
-    uint8_t end_of_stream;
-} aq_heap_record;
-
-/** An item of a heap that was put. Little-endian. */
-typedef struct aq_heap_record_item {
-    /** Its identifier. */
-    uint64_t id;
-    /** The value of an immediate item; else where its bytes begin in the payload. */
-    uint64_t value;
-    /** How many bytes those are; 0 for an immediate item. */
-    uint32_t size;
-    /** 1: its bytes are in the payload; 0: it is immediate. */
-    uint32_t addressed;
-} aq_heap_record_item;
-
-/**
  * Writes the defaults.
  *
  * @param config the struct
@@ -4339,17 +4202,6 @@ typedef struct aq_heap_record_item {
  * Threads: any.
  */
 aq_status aq_event_buffer_config_init(aq_event_buffer_config *config, size_t struct_size);
-
-/**
- * Writes zeros, and the struct's size.
- *
- * @param stats the struct
- * @param struct_size sizeof *stats
- * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
- *
- * Threads: any.
- */
-aq_status aq_event_buffer_stats_init(aq_event_buffer_stats *stats, size_t struct_size);
 
 /**
  * Makes an empty buffer without sinks.
@@ -4395,153 +4247,6 @@ aq_status aq_event_buffer_get_config(const aq_event_buffer *buffer, aq_event_buf
  * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
  */
 aq_status aq_event_buffer_configure(aq_event_buffer *buffer, uint64_t flush_size, int64_t flush_timeout_ns);
-
-/**
- * Puts a packet, whose bytes are copied.
- *
- * AQ_OK means that the buffer accounts for the packet from now on: it is in the buffer, or a packet was dropped and counted, where the buffer is
- * full and its overflow policy is to drop.
- *
- * @param buffer the buffer
- * @param data the packet; may be NULL if size is 0
- * @param size its bytes: at most AQ_EVENT_MAX_SIZE, and at most capacity_bytes
- * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
- * @return AQ_OK; AQ_FULL (with timeout 0) or AQ_TIMEOUT when there is no space, and AQ_STOPPED when the buffer is stopped: the packet is still
- *     the caller's; AQ_E_INVALID when it is too large; AQ_E_NOMEM
- *
- * Threads: any number at the same time, and at the same time as all functions of the buffer but aq_event_buffer_free().
- */
-aq_status aq_event_buffer_put(aq_event_buffer *buffer, const void *data, size_t size, int64_t timeout_ns);
-
-/**
- * Puts packets of one size that lie one behind the other. That is faster than one by one.
- *
- * @param buffer the buffer
- * @param data the packets
- * @param packet_size bytes of each: 1 to AQ_EVENT_MAX_SIZE
- * @param n_packets how many there are; 0 is fine
- * @param timeout_ns how long to wait for space for each of them, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
- * @param n_put receives how many packets the buffer accounts for from now on: the first ones, at least one; may be NULL
- * @return AQ_OK, also if it is not all of them; the others as for aq_event_buffer_put() when it is none of them
- *
- * Threads: as for aq_event_buffer_put().
- */
-aq_status aq_event_buffer_put_many(aq_event_buffer *buffer, const void *data, size_t packet_size,
-    size_t n_packets, int64_t timeout_ns, size_t *n_put);
-
-/**
- * Puts a packet whose bytes are in several places, for example a header and a payload.
- *
- * @param buffer the buffer
- * @param parts where they are, in order
- * @param n_parts how many parts there are: at most 1024
- * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
- * @return as for aq_event_buffer_put()
- *
- * Threads: as for aq_event_buffer_put().
- */
-aq_status aq_event_buffer_put_parts(aq_event_buffer *buffer, const aq_bytes *parts, size_t n_parts,
-    int64_t timeout_ns);
-
-/**
- * Puts a copy of a heap: an aq_heap_record, its aq_heap_record_items, and its payload. The heap stays the caller's.
- *
- * An incomplete heap has no payload, and only its immediate items.
- *
- * @param buffer the buffer
- * @param heap the heap
- * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
- * @return as for aq_event_buffer_put()
- *
- * Threads: as for aq_event_buffer_put().
- */
-aq_status aq_event_buffer_put_heap(aq_event_buffer *buffer, const aq_heap *heap, int64_t timeout_ns);
-
-/**
- * Puts a copy of a chunk: an aq_chunk_record, its data, its flags, and its extra data. The chunk stays the caller's.
- *
- * @param buffer the buffer
- * @param chunk the chunk, which the caller holds
- * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
- * @return as for aq_event_buffer_put(); AQ_E_STATE when the chunk is in a ring or a stream
- *
- * Threads: as for aq_event_buffer_put().
- */
-aq_status aq_event_buffer_put_chunk(aq_event_buffer *buffer, const aq_chunk *chunk, int64_t timeout_ns);
-
-/**
- * Takes a place in the buffer for a packet, which is then written there and committed: no copy is made. What others put meanwhile stands behind it,
- * and is not flushed or popped before it is committed or cancelled; so do that soon.
- *
- * Where the buffer is full and drops the newest packets, this one counts as dropped, with all of size, and the answer is AQ_FULL.
- *
- * @param buffer the buffer
- * @param size the most bytes that the packet can have: as for aq_event_buffer_put()
- * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
- * @param slot receives the place; its memory is the caller's until aq_event_buffer_commit() or _cancel()
- * @return AQ_OK; AQ_FULL or AQ_TIMEOUT when there is no space; AQ_STOPPED when the buffer is stopped; AQ_E_INVALID when size is too large;
- *     AQ_E_NOMEM
- *
- * Threads: as for aq_event_buffer_put().
- */
-aq_status aq_event_buffer_reserve(aq_event_buffer *buffer, size_t size, int64_t timeout_ns, aq_event_slot *slot);
-
-/**
- * The packet in a slot has been written: it is in the buffer, in the slot's place, as if it were put now.
- *
- * @param buffer the buffer
- * @param number the slot's number
- * @param size how many bytes the packet has: at most the slot's size
- * @return AQ_OK; AQ_E_INVALID when there is no such slot, or size is too large: the slot stays
- *
- * Threads: as for aq_event_buffer_put(); not only the thread that has reserved it.
- */
-aq_status aq_event_buffer_commit(aq_event_buffer *buffer, uint64_t number, size_t size);
-
-/**
- * There will be no packet in a slot. It counts as cancelled, not as lost.
- *
- * @param buffer the buffer
- * @param number the slot's number
- * @return AQ_OK; AQ_E_INVALID when there is no such slot
- *
- * Threads: as for aq_event_buffer_commit().
- */
-aq_status aq_event_buffer_cancel(aq_event_buffer *buffer, uint64_t number);
-
-/**
- * Takes the oldest packet out. It does not go to the sinks then. While a flush is writing, it waits for the end of that, as long as timeout_ns allows.
- *
- * @param buffer the buffer
- * @param timeout_ns how long to wait for a packet, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
- * @param data receives the packet; may be NULL if capacity is 0
- * @param capacity bytes at data
- * @param size receives the packet's bytes, also when there are more than capacity
- * @param time_ns receives when it was put, in nanoseconds since the Unix epoch, 0 if that was not noted; may be NULL
- * @return AQ_OK; AQ_EMPTY (with timeout 0) or AQ_TIMEOUT when there is none, all stand behind a slot that is being written, or a flush is writing;
- *     AQ_STOPPED when there is none and the buffer is stopped; AQ_E_TRUNCATED when capacity is too small: the packet stays; AQ_E_STATE from a function that a flush of this buffer has called
- *
- * Threads: any number at the same time, and at the same time as all functions of the buffer but aq_event_buffer_free().
- */
-aq_status aq_event_buffer_pop(aq_event_buffer *buffer, int64_t timeout_ns, void *data, size_t capacity,
-    size_t *size, uint64_t *time_ns);
-
-/**
- * Copies a packet, which stays. While a flush is writing, it waits for the end of that.
- *
- * @param buffer the buffer
- * @param index which one: 0 is the oldest
- * @param data receives the packet; may be NULL if capacity is 0
- * @param capacity bytes at data
- * @param size receives the packet's bytes, also when there are more than capacity
- * @param time_ns receives when it was put, as for aq_event_buffer_pop(); may be NULL
- * @return AQ_OK; AQ_EMPTY when there are not that many; AQ_E_TRUNCATED when capacity is too small; AQ_E_STATE from a function that a flush of this
- *     buffer has called
- *
- * Threads: as for aq_event_buffer_pop().
- */
-aq_status aq_event_buffer_peek(const aq_event_buffer *buffer, uint64_t index, void *data, size_t capacity,
-    size_t *size, uint64_t *time_ns);
 
 /**
  * How many packets are in the buffer, also those that a flush is writing.
@@ -4610,6 +4315,365 @@ aq_status aq_event_buffer_flush_needed(const aq_event_buffer *buffer, int32_t *y
 aq_status aq_event_buffer_clear(aq_event_buffer *buffer, uint64_t *n_cleared);
 
 /**
+ * Stops a buffer, for good: puts answer AQ_STOPPED from now on, and whoever waits is woken. What is inside can be flushed and popped; slots can be
+ * committed. The flusher goes on.
+ *
+ * @param buffer the buffer
+ * @return AQ_OK, also when it is stopped already
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_stop(aq_event_buffer *buffer);
+
+/* =============================================================================================================
+ * Statistics of event buffers
+ *
+ * The ledger of a buffer: every packet that was put is in exactly one of its counters.
+ * ============================================================================================================= */
+
+/**
+ * What became of a buffer's packets, all at one moment. Initialise it with aq_event_buffer_stats_init() first.
+ *
+ * At any moment put = waiting + flushed + popped + cleared + overflow_oldest + overflow_newest; and so in bytes.
+ */
+typedef struct aq_event_buffer_stats {
+    /** Set by aq_event_buffer_stats_init(). */
+    size_t struct_size;
+    /** Packets that the buffer accounts for. */
+    uint64_t put;
+    /** Bytes of these. */
+    uint64_t put_bytes;
+    /** Packets in the buffer now, also those that a flush is writing. */
+    uint64_t waiting;
+    /** Bytes of these. */
+    uint64_t waiting_bytes;
+    /** Packets that all sinks have. */
+    uint64_t flushed;
+    /** Bytes of these. */
+    uint64_t flushed_bytes;
+    /** Packets taken out by aq_event_buffer_pop(). */
+    uint64_t popped;
+    /** Bytes of these. */
+    uint64_t popped_bytes;
+    /** Packets forgotten by aq_event_buffer_clear(). */
+    uint64_t cleared;
+    /** Bytes of these. */
+    uint64_t cleared_bytes;
+    /** Packets lost: the oldest ones, dropped to make space. */
+    uint64_t overflow_oldest;
+    /** Bytes of these. */
+    uint64_t overflow_oldest_bytes;
+    /** Packets lost: they found no space. */
+    uint64_t overflow_newest;
+    /** Bytes of these. */
+    uint64_t overflow_newest_bytes;
+    /**
+     * Puts and reservations that were answered AQ_FULL, AQ_TIMEOUT, AQ_STOPPED or AQ_E_NOMEM: the caller kept the packet. Not a part of put. (A
+     * reservation that is answered AQ_FULL as the policy drops the newest packets is in put and overflow_newest instead.)
+     */
+    uint64_t refused;
+    /** Puts and reservations that had to wait for space. */
+    uint64_t blocked;
+    /** Reservations that were cancelled. */
+    uint64_t cancelled;
+    /** Reservations that are neither committed nor cancelled. */
+    uint64_t reserved;
+    /** Flushes, also those of no packet. */
+    uint64_t flushes;
+    /** Flushes that failed. */
+    uint64_t flush_errors;
+    /** Bytes that all sinks wrote, without headers. */
+    uint64_t written_bytes;
+} aq_event_buffer_stats;
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_event_buffer_stats_init(aq_event_buffer_stats *stats, size_t struct_size);
+
+/**
+ * What became of the buffer's packets up to now.
+ *
+ * @param buffer the buffer
+ * @param stats receives the counts; initialised with aq_event_buffer_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_get_stats(const aq_event_buffer *buffer, aq_event_buffer_stats *stats);
+
+/* =============================================================================================================
+ * Putting packets into event buffers
+ *
+ * One at a time, many of one size, one of several parts; or written where it is to lie, between aq_event_buffer_reserve() and aq_event_buffer_commit().
+ * ============================================================================================================= */
+
+/** A part of a packet. */
+typedef struct aq_bytes {
+    /** Its first byte; may be NULL if there are none. */
+    const void *data;
+    /** How many there are. */
+    size_t size;
+} aq_bytes;
+
+/** A place in the buffer for a packet; see aq_event_buffer_reserve(). */
+typedef struct aq_event_slot {
+    /** Where the packet is to be written; aligned for any C type. */
+    void *data;
+    /** Bytes that may be written there. */
+    size_t size;
+    /** The slot's number, which aq_event_buffer_commit() and _cancel() know it by. */
+    uint64_t number;
+} aq_event_slot;
+
+/**
+ * Puts a packet, whose bytes are copied.
+ *
+ * AQ_OK means that the buffer accounts for the packet from now on: it is in the buffer, or a packet was dropped and counted, where the buffer is
+ * full and its overflow policy is to drop.
+ *
+ * @param buffer the buffer
+ * @param data the packet; may be NULL if size is 0
+ * @param size its bytes: at most AQ_EVENT_MAX_SIZE, and at most capacity_bytes
+ * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @return AQ_OK; AQ_FULL (with timeout 0) or AQ_TIMEOUT when there is no space, and AQ_STOPPED when the buffer is stopped: the packet is still
+ *     the caller's; AQ_E_INVALID when it is too large; AQ_E_NOMEM
+ *
+ * Threads: any number at the same time, and at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_put(aq_event_buffer *buffer, const void *data, size_t size, int64_t timeout_ns);
+
+/**
+ * Puts packets of one size that lie one behind the other. That is faster than one by one.
+ *
+ * @param buffer the buffer
+ * @param data the packets
+ * @param packet_size bytes of each: 1 to AQ_EVENT_MAX_SIZE
+ * @param n_packets how many there are; 0 is fine
+ * @param timeout_ns how long to wait for space for each of them, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @param n_put receives how many packets the buffer accounts for from now on: the first ones, at least one; may be NULL
+ * @return AQ_OK, also if it is not all of them; the others as for aq_event_buffer_put() when it is none of them
+ *
+ * Threads: as for aq_event_buffer_put().
+ */
+aq_status aq_event_buffer_put_many(aq_event_buffer *buffer, const void *data, size_t packet_size,
+    size_t n_packets, int64_t timeout_ns, size_t *n_put);
+
+/**
+ * Puts a packet whose bytes are in several places, for example a header and a payload.
+ *
+ * @param buffer the buffer
+ * @param parts where they are, in order
+ * @param n_parts how many parts there are: at most 1024
+ * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @return as for aq_event_buffer_put()
+ *
+ * Threads: as for aq_event_buffer_put().
+ */
+aq_status aq_event_buffer_put_parts(aq_event_buffer *buffer, const aq_bytes *parts, size_t n_parts,
+    int64_t timeout_ns);
+
+/**
+ * Takes a place in the buffer for a packet, which is then written there and committed: no copy is made. What others put meanwhile stands behind it,
+ * and is not flushed or popped before it is committed or cancelled; so do that soon.
+ *
+ * Where the buffer is full and drops the newest packets, this one counts as dropped, with all of size, and the answer is AQ_FULL.
+ *
+ * @param buffer the buffer
+ * @param size the most bytes that the packet can have: as for aq_event_buffer_put()
+ * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @param slot receives the place; its memory is the caller's until aq_event_buffer_commit() or _cancel()
+ * @return AQ_OK; AQ_FULL or AQ_TIMEOUT when there is no space; AQ_STOPPED when the buffer is stopped; AQ_E_INVALID when size is too large;
+ *     AQ_E_NOMEM
+ *
+ * Threads: as for aq_event_buffer_put().
+ */
+aq_status aq_event_buffer_reserve(aq_event_buffer *buffer, size_t size, int64_t timeout_ns, aq_event_slot *slot);
+
+/**
+ * The packet in a slot has been written: it is in the buffer, in the slot's place, as if it were put now.
+ *
+ * @param buffer the buffer
+ * @param number the slot's number
+ * @param size how many bytes the packet has: at most the slot's size
+ * @return AQ_OK; AQ_E_INVALID when there is no such slot, or size is too large: the slot stays
+ *
+ * Threads: as for aq_event_buffer_put(); not only the thread that has reserved it.
+ */
+aq_status aq_event_buffer_commit(aq_event_buffer *buffer, uint64_t number, size_t size);
+
+/**
+ * There will be no packet in a slot. It counts as cancelled, not as lost.
+ *
+ * @param buffer the buffer
+ * @param number the slot's number
+ * @return AQ_OK; AQ_E_INVALID when there is no such slot
+ *
+ * Threads: as for aq_event_buffer_commit().
+ */
+aq_status aq_event_buffer_cancel(aq_event_buffer *buffer, uint64_t number);
+
+/* =============================================================================================================
+ * Heaps and chunks in event buffers
+ *
+ * A whole heap or chunk can be put as one packet: a header that says what it is, then its bytes. So a recorder of heaps is a receiver, a buffer and a sink.
+ * ============================================================================================================= */
+
+/** What a chunk that was put begins with; see aq_event_buffer_put_chunk(). Little-endian. */
+typedef struct aq_chunk_record {
+    /** The bytes "AQCH". */
+    uint32_t magic;
+    /** 1. */
+    uint16_t version;
+    /** Bytes of this header: 48. */
+    uint16_t header_size;
+    /** The chunk's number. */
+    int64_t chunk_id;
+    /** The stream_id of its stream. */
+    uint64_t stream_id;
+    /** Bytes of its data, which come first. */
+    uint64_t data_size;
+    /** Bytes of its flags, which come next. */
+    uint64_t present_size;
+    /** Bytes of its extra data, which come last. */
+    uint64_t extra_size;
+} aq_chunk_record;
+
+/** What a heap that was put begins with; see aq_event_buffer_put_heap(). Little-endian. */
+typedef struct aq_heap_record {
+    /** The bytes "AQHP". */
+    uint32_t magic;
+    /** 1. */
+    uint16_t version;
+    /** Bytes of this header: 64. */
+    uint16_t header_size;
+    /** The heap's number. */
+    uint64_t cnt;
+    /** The length that its packets told, in bytes; -1 if they did not. */
+    int64_t length;
+    /** Bytes of payload received. */
+    uint64_t received;
+    /** When its first packet arrived, in nanoseconds since the Unix epoch; 0 if nobody told. */
+    uint64_t first_arrival_ns;
+    /** The same of its last packet. */
+    uint64_t last_arrival_ns;
+    /** Bytes of payload behind the items; 0 for an incomplete heap. */
+    uint64_t payload_size;
+    /** How many aq_heap_record_item follow. */
+    uint32_t n_items;
+    /** Bits of a heap address in its flavour. */
+    uint8_t heap_address_bits;
+    /** 1 if all of its payload was received, else 0. */
+    uint8_t complete;
+    /** 1 if it starts the stream, else 0. */
+    uint8_t start_of_stream;
+    /** 1 if it ends the stream, else 0. */
+    uint8_t end_of_stream;
+} aq_heap_record;
+
+/** An item of a heap that was put. Little-endian. */
+typedef struct aq_heap_record_item {
+    /** Its identifier. */
+    uint64_t id;
+    /** The value of an immediate item; else where its bytes begin in the payload. */
+    uint64_t value;
+    /** How many bytes those are; 0 for an immediate item. */
+    uint32_t size;
+    /** 1: its bytes are in the payload; 0: it is immediate. */
+    uint32_t addressed;
+} aq_heap_record_item;
+
+/**
+ * Puts a copy of a heap: an aq_heap_record, its aq_heap_record_items, and its payload. The heap stays the caller's.
+ *
+ * An incomplete heap has no payload, and only its immediate items.
+ *
+ * @param buffer the buffer
+ * @param heap the heap
+ * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @return as for aq_event_buffer_put()
+ *
+ * Threads: as for aq_event_buffer_put().
+ */
+aq_status aq_event_buffer_put_heap(aq_event_buffer *buffer, const aq_heap *heap, int64_t timeout_ns);
+
+/**
+ * Puts a copy of a chunk: an aq_chunk_record, its data, its flags, and its extra data. The chunk stays the caller's.
+ *
+ * @param buffer the buffer
+ * @param chunk the chunk, which the caller holds
+ * @param timeout_ns how long to wait for space, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @return as for aq_event_buffer_put(); AQ_E_STATE when the chunk is in a ring or a stream
+ *
+ * Threads: as for aq_event_buffer_put().
+ */
+aq_status aq_event_buffer_put_chunk(aq_event_buffer *buffer, const aq_chunk *chunk, int64_t timeout_ns);
+
+/* =============================================================================================================
+ * Taking packets out of event buffers
+ *
+ * For a program that processes packets itself; what is taken out does not go to the sinks.
+ * ============================================================================================================= */
+
+/**
+ * Takes the oldest packet out. It does not go to the sinks then. While a flush is writing, it waits for the end of that, as long as timeout_ns allows.
+ *
+ * @param buffer the buffer
+ * @param timeout_ns how long to wait for a packet, in nanoseconds: AQ_WAIT_FOREVER, or 0 not to wait
+ * @param data receives the packet; may be NULL if capacity is 0
+ * @param capacity bytes at data
+ * @param size receives the packet's bytes, also when there are more than capacity
+ * @param time_ns receives when it was put, in nanoseconds since the Unix epoch, 0 if that was not noted; may be NULL
+ * @return AQ_OK; AQ_EMPTY (with timeout 0) or AQ_TIMEOUT when there is none, all stand behind a slot that is being written, or a flush is writing;
+ *     AQ_STOPPED when there is none and the buffer is stopped; AQ_E_TRUNCATED when capacity is too small: the packet stays; AQ_E_STATE from a function that a flush of this buffer has called
+ *
+ * Threads: any number at the same time, and at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_pop(aq_event_buffer *buffer, int64_t timeout_ns, void *data, size_t capacity,
+    size_t *size, uint64_t *time_ns);
+
+/**
+ * Copies a packet, which stays. While a flush is writing, it waits for the end of that.
+ *
+ * @param buffer the buffer
+ * @param index which one: 0 is the oldest
+ * @param data receives the packet; may be NULL if capacity is 0
+ * @param capacity bytes at data
+ * @param size receives the packet's bytes, also when there are more than capacity
+ * @param time_ns receives when it was put, as for aq_event_buffer_pop(); may be NULL
+ * @return AQ_OK; AQ_EMPTY when there are not that many; AQ_E_TRUNCATED when capacity is too small; AQ_E_STATE from a function that a flush of this
+ *     buffer has called
+ *
+ * Threads: as for aq_event_buffer_pop().
+ */
+aq_status aq_event_buffer_peek(const aq_event_buffer *buffer, uint64_t index, void *data, size_t capacity,
+    size_t *size, uint64_t *time_ns);
+
+/**
+ * A file descriptor that is readable (POLLIN) while there are packets in the buffer, but for those behind a slot that is being written, or it is
+ * stopped. For poll, select or epoll; never read it, write to it or close it.
+ *
+ * @param buffer the buffer
+ * @param fd receives the descriptor, valid until the buffer is freed
+ * @return AQ_OK; AQ_E_IO when there are too many open files
+ *
+ * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
+ */
+aq_status aq_event_buffer_data_fd(const aq_event_buffer *buffer, int *fd);
+
+/* =============================================================================================================
+ * Flushing event buffers
+ *
+ * A flush writes what is in a buffer to its sinks, when the program says so, or by a thread of the buffer's own.
+ * ============================================================================================================= */
+
+/**
  * Writes what is in the buffer to all sinks: to the others first, in their order, then to the primary one. What is put meanwhile waits for the next
  * flush. Two flushes at the same time come one after the other.
  *
@@ -4659,40 +4723,6 @@ aq_status aq_event_buffer_stop_flusher(aq_event_buffer *buffer);
  * Threads: as for aq_event_buffer_size().
  */
 aq_status aq_event_buffer_flusher_status(const aq_event_buffer *buffer, int32_t *running);
-
-/**
- * Stops a buffer, for good: puts answer AQ_STOPPED from now on, and whoever waits is woken. What is inside can be flushed and popped; slots can be
- * committed. The flusher goes on.
- *
- * @param buffer the buffer
- * @return AQ_OK, also when it is stopped already
- *
- * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
- */
-aq_status aq_event_buffer_stop(aq_event_buffer *buffer);
-
-/**
- * A file descriptor that is readable (POLLIN) while there are packets in the buffer, but for those behind a slot that is being written, or it is
- * stopped. For poll, select or epoll; never read it, write to it or close it.
- *
- * @param buffer the buffer
- * @param fd receives the descriptor, valid until the buffer is freed
- * @return AQ_OK; AQ_E_IO when there are too many open files
- *
- * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
- */
-aq_status aq_event_buffer_data_fd(const aq_event_buffer *buffer, int *fd);
-
-/**
- * What became of the buffer's packets up to now.
- *
- * @param buffer the buffer
- * @param stats receives the counts; initialised with aq_event_buffer_stats_init()
- * @return AQ_OK
- *
- * Threads: any, at the same time as all functions of the buffer but aq_event_buffer_free().
- */
-aq_status aq_event_buffer_get_stats(const aq_event_buffer *buffer, aq_event_buffer_stats *stats);
 
 /* =============================================================================================================
  * Sinks

@@ -30,7 +30,12 @@
 //! | [`send_stream`] | `aq_send_stream_*` |
 //! | [`send_transport`] | `aq_send_stream_new_*`: UDP, TCP, queues, files |
 //! | [`packet_layout`] | `aq_packet_layout_*` |
-//! | [`event`] | `aq_event_buffer_*` |
+//! | [`event`] | `aq_event_buffer_*`: what a buffer is |
+//! | [`event_stats`] | `aq_event_buffer_stats`, its ledger |
+//! | [`event_put`] | `aq_event_buffer_put` and its like, `_reserve`, `_commit` |
+//! | [`event_record`] | `aq_event_buffer_put_heap`, `_put_chunk`: whole heaps and chunks |
+//! | [`event_pop`] | `aq_event_buffer_pop`, `_peek` |
+//! | [`event_flush`] | `aq_event_buffer_flush`, the flusher |
 //! | [`sink`] | `aq_sink_*`, where event buffers write to |
 //! | [`event_file`] | `aq_event_file_*`, `aq_event_record` |
 //! | [`signal`] | `AQ_PROTOCOL_*` and other constants of signal streams, `aq_stream_info` |
@@ -77,6 +82,11 @@ pub mod config_server;
 pub mod copy;
 pub mod event;
 pub mod event_file;
+pub mod event_flush;
+pub mod event_pop;
+pub mod event_put;
+pub mod event_record;
+pub mod event_stats;
 pub mod filter;
 pub mod filter_callback;
 pub mod guard;
