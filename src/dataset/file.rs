@@ -1,16 +1,17 @@
-//! An HDF5 file, open twice: by libhdf5, which tells what is in it, and by us, who read it.
+//! An HDF5 file, open for us to read, and opened by libhdf5 whenever that shall tell what is in it.
 //!
-//! Any thread may read at any time, without a lock. Nothing is written, and no lock is set on the file that would disturb who writes it.
+//! Any thread may read at any time, without a lock. Nothing is written, and no lock is set on the file that would disturb who writes it. libhdf5 keeps it
+//! open only as long as a dataset needs it: what it knows of a file it does not forget before, whatever others write meanwhile.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::index::Bytes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::hdf5;
+use crate::sys::hdf5::{self, Library};
 
 /// An open HDF5 file.
 #[derive(Debug)]
@@ -19,7 +20,6 @@ pub struct File {
     file: fs::File,
     /// Addresses in the file count from here.
     base: u64,
-    pub(super) library: hdf5::File,
 }
 
 impl File {
@@ -34,18 +34,21 @@ impl File {
             return Err(Error::invalid(format!("path must be that of a file (got {})", path.display())));
         }
         let library = hdf5::lock();
-        let opened = hdf5::File::open(&library, path.as_os_str().as_bytes());
-        let opened = opened.and_then(|file| Ok((file.base(&library)?, file)));
-        let (base, library) = opened.map_err(|e| {
-            if cfg!(not(feature = "hdf5")) {
-                return Error::new(
-                    ErrorKind::Unsupported,
-                    "datasets: this build is without the feature \"hdf5\"",
-                );
-            }
-            Error::new(ErrorKind::Format, format!("{} cannot be opened as an HDF5 file: {e}", path.display()))
-        })?;
-        Ok(Arc::new(Self { path: path.to_owned(), file, base, library }))
+        let base = open(&library, path)?.base(&library);
+        let base = base.map_err(|e| not_hdf5(path, &e))?;
+        Ok(Arc::new(Self { path: path.to_owned(), file, base }))
+    }
+
+    /// Has libhdf5 open it.
+    pub(super) fn by_library(&self, library: &Library) -> Result<hdf5::File> {
+        let identity = |found: fs::Metadata| (found.dev(), found.ino());
+        let there = fs::metadata(&self.path).map(identity);
+        let there = there.map_err(|e| Error::io(format_args!("stat {}", self.path.display()), &e))?;
+        if !self.file.metadata().is_ok_and(|ours| identity(ours) == there) {
+            let reason = "is another file now than the one that was opened";
+            return Err(Error::state(format!("{} {reason}", self.path.display())));
+        }
+        open(library, &self.path)
     }
 
     /// As it was opened.
@@ -91,6 +94,17 @@ impl File {
             _ => Error::io(format_args!("pread of {} bytes at byte {address}", to.len()), &e),
         })
     }
+}
+
+fn open(library: &Library, path: &Path) -> Result<hdf5::File> {
+    hdf5::File::open(library, path.as_os_str().as_bytes()).map_err(|e| not_hdf5(path, &e))
+}
+
+fn not_hdf5(path: &Path, reason: &std::io::Error) -> Error {
+    if cfg!(not(feature = "hdf5")) {
+        return Error::new(ErrorKind::Unsupported, "datasets: this build is without the feature \"hdf5\"");
+    }
+    Error::new(ErrorKind::Format, format!("{} cannot be opened as an HDF5 file: {reason}", path.display()))
 }
 
 impl Bytes for File {

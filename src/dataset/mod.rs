@@ -12,7 +12,8 @@
 //! | `memory.rs` | memory of a size that a file tells |
 //! | `strips.rs` | from chunks to rows, and from records to columns |
 //! | `reader.rs`, `cache.rs` | rows, for one thread; unpacked chunks, for several |
-//! | `select.rs` | rows and parts of rows by index, slice and list |
+//! | `select.rs` | rows and parts of rows by index, slice, list and mask |
+//! | `request/` | what is selected, read at random by several threads |
 //! | `stream/` | blocks of rows, read ahead by several threads |
 
 mod cache;
@@ -28,6 +29,7 @@ mod file;
 mod index;
 mod memory;
 mod reader;
+mod request;
 mod select;
 mod stream;
 mod strips;
@@ -38,5 +40,8 @@ pub use dataset::{Dataset, PathKind};
 pub use dtype::{DataType, Field, Form, Swap, swap_elements};
 pub use file::File;
 pub use reader::{ReadStats, Reader};
+pub use request::{
+    Future, NoResult, ParallelReader, ReaderConfig, RequestPool, RequestStats, ResultView, Stage, StagePool,
+};
 pub use select::{Axis, Selection};
 pub use stream::{Block, BlockQueue, Progress, RowError, RowIter, StreamConfig, remainder, stream};

@@ -89,6 +89,7 @@ impl File {
 
 impl Dataset {
     never! {
+        refresh(&Library) -> io::Result<()>;
         extent(&Library) -> io::Result<Option<Extent>>;
         kind(&Library) -> io::Result<Kind>;
         layout(&Library) -> io::Result<Layout>;
