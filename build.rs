@@ -59,6 +59,12 @@ const SECTIONS: &[&str] = &[
     "chunk_resizer",
     "stream_graph",
     "element_type",
+    "dataset",
+    "selection",
+    "stage",
+    "dataset_reader",
+    "future",
+    "request_pool",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

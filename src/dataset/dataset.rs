@@ -43,7 +43,7 @@ impl fmt::Display for PathKind {
 pub(super) enum Places {
     Table(ChunkTable),
     /// libhdf5 knows.
-    Library(hdf5::Dataset),
+    Library(Arc<hdf5::Dataset>),
 }
 
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(super) enum Way {
     Contiguous(Option<u64>),
     Chunks(Chunks),
     /// With the type that libhdf5 reads by.
-    Library(hdf5::Dataset, Kind),
+    Library(Arc<hdf5::Dataset>, Kind),
 }
 
 #[derive(Debug)]
@@ -108,9 +108,7 @@ impl Dataset {
             Err(Error::new(ErrorKind::Unsupported, format!("{dataset} cannot be streamed: {what}")))
         };
         let opened = file.by_library(&library)?;
-        let handle = opened.dataset(&library, name).map_err(failed)?;
-        // If somebody has it open, libhdf5 knows it from then.
-        handle.refresh(&library).map_err(failed)?;
+        let handle = file.dataset(&library, &opened, name).map_err(failed)?;
         let Some((shape, most)) = handle.extent(&library).map_err(failed)? else {
             return unsupported("it has no elements (a null dataspace)");
         };

@@ -3,11 +3,15 @@
 //! Any thread may read at any time, without a lock. Nothing is written, and no lock is set on the file that would disturb who writes it. libhdf5 keeps it
 //! open only as long as a dataset needs it: what it knows of a file it does not forget before, whatever others write meanwhile.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 use super::index::Bytes;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,8 +22,17 @@ use crate::sys::hdf5::{self, Library};
 pub struct File {
     path: PathBuf,
     file: fs::File,
+    /// Device and number on it.
+    identity: (u64, u64),
     /// Addresses in the file count from here.
     base: u64,
+}
+
+/// A file, and the name of a dataset in it.
+type Key = ((u64, u64), String);
+
+fn identity(found: &fs::Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
 }
 
 impl File {
@@ -30,25 +43,46 @@ impl File {
     pub fn open(path: &Path) -> Result<Arc<Self>> {
         let file =
             fs::File::open(path).map_err(|e| Error::io(format_args!("open {}", path.display()), &e))?;
-        if !file.metadata().is_ok_and(|found| found.is_file()) {
-            return Err(Error::invalid(format!("path must be that of a file (got {})", path.display())));
-        }
+        let found = file.metadata().ok().filter(fs::Metadata::is_file);
+        let found = found
+            .ok_or_else(|| Error::invalid(format!("path must be that of a file (got {})", path.display())))?;
         let library = hdf5::lock();
         let base = open(&library, path)?.base(&library);
         let base = base.map_err(|e| not_hdf5(path, &e))?;
-        Ok(Arc::new(Self { path: path.to_owned(), file, base }))
+        Ok(Arc::new(Self { path: path.to_owned(), file, identity: identity(&found), base }))
     }
 
     /// Has libhdf5 open it.
     pub(super) fn by_library(&self, library: &Library) -> Result<hdf5::File> {
-        let identity = |found: fs::Metadata| (found.dev(), found.ino());
-        let there = fs::metadata(&self.path).map(identity);
+        let there = fs::metadata(&self.path);
         let there = there.map_err(|e| Error::io(format_args!("stat {}", self.path.display()), &e))?;
-        if !self.file.metadata().is_ok_and(|ours| identity(ours) == there) {
+        if identity(&there) != self.identity {
             let reason = "is another file now than the one that was opened";
             return Err(Error::state(format!("{} {reason}", self.path.display())));
         }
         open(library, &self.path)
+    }
+
+    /// Has libhdf5 open a dataset of the file that it has opened, and look at it anew.
+    ///
+    /// What libhdf5 knows of the chunks of a dataset it does not forget as long as two have it open, not even when it is told to. So all have the same.
+    pub(super) fn dataset(
+        &self,
+        library: &Library,
+        opened: &hdf5::File,
+        name: &str,
+    ) -> io::Result<Arc<hdf5::Dataset>> {
+        static OPEN: Mutex<BTreeMap<Key, Weak<hdf5::Dataset>>> = Mutex::new(BTreeMap::new());
+        let key = (self.identity, name.to_owned());
+        let mut open = OPEN.lock();
+        if let Some(handle) = open.get(&key).and_then(Weak::upgrade) {
+            // One that cannot be refreshed is closed by libhdf5: the next who asks has a new one.
+            return handle.refresh(library).inspect_err(|_| drop(open.remove(&key))).map(|()| handle);
+        }
+        let handle = Arc::new(opened.dataset(library, name)?);
+        open.retain(|_, handle| handle.strong_count() > 0);
+        open.insert(key, Arc::downgrade(&handle));
+        Ok(handle)
     }
 
     /// As it was opened.
@@ -87,7 +121,7 @@ impl File {
             Error::new(ErrorKind::Truncated, format!("byte {address} must be within the file"))
         })?;
         self.file.read_exact_at(to, start).map_err(|e| match e.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
+            io::ErrorKind::UnexpectedEof => {
                 let message = format!("the file ends within {} bytes at byte {address}", to.len());
                 Error::new(ErrorKind::Truncated, message)
             }
@@ -100,7 +134,7 @@ fn open(library: &Library, path: &Path) -> Result<hdf5::File> {
     hdf5::File::open(library, path.as_os_str().as_bytes()).map_err(|e| not_hdf5(path, &e))
 }
 
-fn not_hdf5(path: &Path, reason: &std::io::Error) -> Error {
+fn not_hdf5(path: &Path, reason: &io::Error) -> Error {
     if cfg!(not(feature = "hdf5")) {
         return Error::new(ErrorKind::Unsupported, "datasets: this build is without the feature \"hdf5\"");
     }

@@ -15,9 +15,6 @@ mod pool;
 mod reader;
 mod stage;
 
-#[cfg(test)]
-mod tests;
-
 pub use future::{Future, NoResult, ResultView};
 pub use pool::RequestPool;
 pub use reader::{ParallelReader, ReaderConfig, RequestStats};
