@@ -62,8 +62,8 @@ const SECTIONS: &[&str] = &[
     "dataset",
     "selection",
     "stage",
-    "dataset_reader",
     "future",
+    "dataset_reader",
     "request_pool",
 ];
 

@@ -135,20 +135,20 @@ pub unsafe extern "C" fn aq_dataset_chunk_shape(
 /// What an element is, in the file.
 ///
 /// @param dataset the dataset
-/// @param type receives it; initialised with aq_element_type_init()
+/// @param element receives it; initialised with aq_element_type_init()
 /// @return AQ_OK
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aq_dataset_dtype(
     dataset: *const aq_dataset,
-    r#type: *mut aq_element_type,
+    element: *mut aq_element_type,
 ) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let dataset = unsafe { handle::borrow(dataset, "dataset") }?;
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
-        unsafe { dataset.element_type.write(r#type) }
+        unsafe { dataset.element_type.write(element) }
     })
 }
 
