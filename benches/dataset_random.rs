@@ -32,6 +32,7 @@ mod c {
     unsafe extern "C" {
         pub fn H5Fopen(path: *const c_char, flags: u32, access: Id) -> Id;
         pub fn H5Dopen2(file: Id, path: *const c_char, access: Id) -> Id;
+        pub fn H5Idec_ref(id: Id) -> c_int;
         pub fn H5Dget_space(dataset: Id) -> Id;
         pub fn H5Dget_type(dataset: Id) -> Id;
         pub fn H5Tget_member_index(kind: Id, name: *const c_char) -> c_int;
@@ -130,7 +131,8 @@ fn at_random(path: &str, name: &str, dataset: &std::sync::Arc<Dataset>) {
     count[0] = ROWS;
     // SAFETY: the library is locked; names are C strings; `to` has the bytes of the selection.
     let theirs = best(|| unsafe {
-        let opened = c::H5Dopen2(c::H5Fopen(path.as_ptr(), 0, 0), name.as_ptr(), 0);
+        let file = c::H5Fopen(path.as_ptr(), 0, 0);
+        let opened = c::H5Dopen2(file, name.as_ptr(), 0);
         let (kind, space) = (c::H5Dget_type(opened), c::H5Dget_space(opened));
         let memory = c::H5Screate_simple(count.len() as c_int, count.as_ptr(), null());
         for first in places(dataset.rows()) {
@@ -138,6 +140,9 @@ fn at_random(path: &str, name: &str, dataset: &std::sync::Arc<Dataset>) {
             c::H5Sselect_hyperslab(space, 0, start.as_ptr(), null(), count.as_ptr(), null());
             assert!(c::H5Dread(opened, kind, memory, space, 0, to.as_mut_ptr().cast()) >= 0);
             black_box(&to);
+        }
+        for id in [memory, space, kind, opened, file] {
+            c::H5Idec_ref(id);
         }
     });
     let rate = |time: Duration| READS as f64 / time.as_secs_f64();
@@ -170,7 +175,8 @@ fn column(path: &str, name: &str, field: &str, dataset: &std::sync::Arc<Dataset>
     let field_name = CString::new(field).unwrap();
     // SAFETY: the library is locked; names are C strings; `to` has the bytes of the column.
     let theirs = best(|| unsafe {
-        let opened = c::H5Dopen2(c::H5Fopen(path.as_ptr(), 0, 0), name.as_ptr(), 0);
+        let file = c::H5Fopen(path.as_ptr(), 0, 0);
+        let opened = c::H5Dopen2(file, name.as_ptr(), 0);
         let kind = c::H5Dget_type(opened);
         let member = c::H5Tget_member_index(kind, field_name.as_ptr());
         let member = c::H5Tget_member_type(kind, member as u32);
@@ -179,6 +185,9 @@ fn column(path: &str, name: &str, field: &str, dataset: &std::sync::Arc<Dataset>
         c::H5Tinsert(record, field_name.as_ptr(), 0, member);
         assert!(c::H5Dread(opened, record, 0, 0, 0, to.as_mut_ptr().cast()) >= 0);
         black_box(&to);
+        for id in [record, member, kind, opened, file] {
+            c::H5Idec_ref(id);
+        }
     });
     let all = (dataset.rows() as usize * dataset.row_size()) as f64 / 1e9;
     let rate = |time: Duration| all / time.as_secs_f64();
@@ -203,7 +212,9 @@ fn main() {
     let file = File::open(path.as_ref()).unwrap();
     let mut named: Vec<String> = arguments.collect();
     if named.is_empty() {
-        named = ["chunked", "gzip", "table:value", "table_chunked:value"].map(str::to_owned).to_vec();
+        named = ["chunked64k", "chunked", "chunked1m", "gzip", "table:value", "table_chunked:value"]
+            .map(str::to_owned)
+            .to_vec();
     }
     for argument in named {
         match argument.split_once(':') {

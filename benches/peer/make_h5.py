@@ -1,6 +1,7 @@
 """Writes the HDF5 file that rows are read from at random in benches/dataset_random.rs: make_h5.py FILE
 
-    chunked, gzip           (400 000, 64) <f4, 1024 rows in a chunk; gzip: shuffle and gzip-4
+    chunked, gzip           (400 000, 64) <f4, 1024 rows (256 KiB) in a chunk; gzip: shuffle and gzip-4
+    chunked64k, chunked1m   the same in chunks of 64 KiB and 1 MiB
     table, table_chunked    2 000 000 packed records of 51 bytes, contiguous and in chunks of 4096
 """
 
@@ -13,6 +14,8 @@ random = numpy.random.default_rng(1)
 with h5py.File(sys.argv[1], "w", libver="earliest") as file:
     rows = numpy.round(random.normal(size=(400_000, 64)) * 50).astype("<f4")
     file.create_dataset("chunked", data=rows, chunks=(1024, 64))
+    file.create_dataset("chunked64k", data=rows, chunks=(256, 64))
+    file.create_dataset("chunked1m", data=rows, chunks=(4096, 64))
     file.create_dataset("gzip", data=rows, chunks=(1024, 64), compression="gzip", compression_opts=4, shuffle=True)
     table = numpy.zeros(2_000_000, [("id", "<u8"), ("flag", "u1"), ("value", "<f8"), ("rest", "<f4", (8,)), ("n", "<u2")])
     table["value"] = random.normal(size=len(table))

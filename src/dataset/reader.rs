@@ -279,16 +279,27 @@ impl Reader {
         let end = first[0] + shape_of_chunk[0];
         // Others of its rows may be wanted next.
         let partial = first[0] < rows.start || rows.end < end.min(shape[0]);
-        if partial && let Some(chunk) = self.cache.get((dataset.id, number)) {
+        let edge =
+            first.iter().zip(shape_of_chunk).zip(shape).any(|((first, chunk), all)| first + chunk > *all);
+        let without_filters = edge && !chunks.filters_edges;
+        let mut known = None;
+        if let Places::Table(table) = &chunks.places {
+            known = match table.find(number) {
+                Place::At(chunk) => Some(chunk),
+                Place::Nowhere => None,
+                Place::Lost(lost) => return Err(Error::new(ErrorKind::Format, lost.reason.clone())),
+            };
+        }
+        let is_plain = |chunk: &Chunk| without_filters || chunks.pipeline.is_plain(chunk.mask);
+        if !known.as_ref().is_some_and(is_plain)
+            && partial
+            && let Some(chunk) = self.cache.get((dataset.id, number))
+        {
             copy_rows(Source::Chunk(&chunk), self.column, shape_of_chunk, &first, shape, rows.clone(), to);
             return Ok(());
         }
         let chunk = match &chunks.places {
-            Places::Table(table) => match table.find(number) {
-                Place::At(chunk) => Some(chunk),
-                Place::Nowhere => None,
-                Place::Lost(lost) => return Err(Error::new(ErrorKind::Format, lost.reason.clone())),
-            },
+            Places::Table(_) => known,
             Places::Library(handle) => self.load_by_library(dataset, handle, &first)?,
         };
         let Some(mut chunk) = chunk else {
@@ -296,9 +307,7 @@ impl Reader {
             copy_rows(source, self.column, shape_of_chunk, &first, shape, rows.clone(), to);
             return Ok(());
         };
-        let edge =
-            first.iter().zip(shape_of_chunk).zip(shape).any(|((first, chunk), all)| first + chunk > *all);
-        if edge && !chunks.filters_edges {
+        if without_filters {
             chunk.mask = u32::MAX;
         }
         let plain = chunks.pipeline.is_plain(chunk.mask);
@@ -349,10 +358,10 @@ impl Reader {
         rows: &Range<u64>,
         to: &mut [u8],
     ) -> Result<()> {
-        let (shape, mut part) = (dataset.shape(), chunks.grid.chunk().to_vec());
-        let end = (first[0] + part[0]).min(rows.end);
+        let (shape, height) = (dataset.shape(), chunks.grid.chunk()[0]);
+        let end = (first[0] + height).min(rows.end);
         let begin = first[0].max(rows.start);
-        let row = chunks.size / part[0] as usize;
+        let row = chunks.size / height as usize;
         let (at, size) = ((begin - first[0]) as usize * row, (end - begin) as usize * row);
         let address = chunk.address.saturating_add(at as u64);
         self.stats.bytes_read += size as u64;
@@ -364,7 +373,7 @@ impl Reader {
         resize(&mut self.memory, size)?;
         dataset.file.read_at(address, &mut self.memory)?;
         // The part that was read is a chunk of its own.
-        let mut first = first.to_vec();
+        let (mut first, mut part) = (first.to_vec(), chunks.grid.chunk().to_vec());
         (first[0], part[0]) = (begin, end - begin);
         copy_rows(Source::Chunk(&self.memory), self.column, &part, &first, shape, rows.clone(), to);
         Ok(())

@@ -127,13 +127,17 @@ impl File {
             }
             // A file that is written so that it can be read meanwhile (SWMR) must be opened in this way, and others cannot be.
             const SWMR_READ: c_uint = 0x40;
-            let handle = match Handle::new(raw::H5Fopen(path.as_ptr(), 0, access.0)) {
-                Ok(handle) => handle,
-                Err(reason) => {
-                    Handle::new(raw::H5Fopen(path.as_ptr(), SWMR_READ, access.0)).map_err(|_| reason)?
-                }
+            let open = |access| {
+                Handle::new(raw::H5Fopen(path.as_ptr(), 0, access)).or_else(|reason| {
+                    Handle::new(raw::H5Fopen(path.as_ptr(), SWMR_READ, access)).map_err(|_| reason)
+                })
             };
-            Ok(Self { handle })
+            // What has it open in this process decided on locks already: no other is taken.
+            let handle = open(access.0).or_else(|reason| match reason.to_string() {
+                text if text.contains("file locking flag") => open(DEFAULT),
+                _ => Err(reason),
+            });
+            Ok(Self { handle: handle? })
         }
     }
 
