@@ -92,7 +92,7 @@ fn requests_are_read_in_parallel_and_give_numpys_values() {
                 assert_eq!(future.shape(), [10, 5]);
                 let mut to = [0; 200];
                 assert_eq!(future.get(LONG, &mut to), Ok(200));
-                assert_eq!(numbers(&to), (at as i32..at as i32 + 50).collect::<Vec<_>>(), "{name} {i}");
+                assert_eq!(numbers(&to), (at..at + 50).collect::<Vec<_>>(), "{name} {i}");
             }
             assert_eq!(requests.next(Wait::Forever).unwrap_err(), GetError::Stopped);
         });

@@ -223,9 +223,10 @@ impl Reader {
             }
         };
         self.stats.bytes_read += whole.len() as u64;
-        let library = hdf5::lock();
-        let read = handle.read(&library, kind, &start, &count, whole);
-        drop(library);
+        let read = {
+            let library = hdf5::lock();
+            handle.read(&library, kind, &start, &count, whole)
+        };
         read.map_err(|e| {
             let why = dataset.path_reason();
             let message = format!("libhdf5, which must read it since {why}, cannot read rows {rows:?}: {e}");
