@@ -63,6 +63,13 @@ const SECTIONS: &[&str] = &[
     "channel_splitter",
     "chunk_resizer",
     "stream_graph",
+    "element_type",
+    "dataset",
+    "selection",
+    "stage",
+    "future",
+    "dataset_reader",
+    "request_pool",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

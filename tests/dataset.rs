@@ -87,6 +87,9 @@ fn selections(cases: &[Case]) {
         slice(Some(5), Some(-5), 3),
         Axis::List(vec![9, 3, 4, 5, -1, 4]),
         slice(Some(17), Some(4), -6),
+        slice(Some(2), Some(-1), 2),
+        // Of as many rows as there are.
+        Axis::Mask(Vec::new()),
     ];
     let names = [
         "filters/gzip_shuffle/61x43_10x8",
@@ -101,7 +104,11 @@ fn selections(cases: &[Case]) {
         let mut reader = Reader::new(&dataset, None, false).unwrap();
         let size = reader.element_size();
         for axis in &rows {
-            for inner in [Axis::All, Axis::Index(1), slice(Some(2), None, -1)] {
+            let axis = match axis {
+                Axis::Mask(_) => &Axis::Mask((0..shape[0]).map(|i| i * 7 % 3 == 1).collect()),
+                axis => axis,
+            };
+            for inner in [Axis::All, Axis::Index(1), slice(Some(2), None, -1), Axis::List(vec![2, 1, 1])] {
                 let axes = if shape.len() > 1 { vec![axis.clone(), inner] } else { vec![axis.clone()] };
                 let mut flat: Vec<u64> = vec![0];
                 for (axis, &n) in shape.iter().enumerate() {
@@ -109,6 +116,7 @@ fn selections(cases: &[Case]) {
                     let wanted: Vec<i64> = match axes.get(axis).unwrap_or(&Axis::All) {
                         Axis::All => (0..n).collect(),
                         Axis::Index(i) => vec![(i + n) % n],
+                        Axis::Mask(mask) => (0..n).filter(|&i| mask[i as usize]).collect(),
                         Axis::List(list) => list.iter().map(|i| (i + n) % n).collect(),
                         // None of these reaches an end but the middle one.
                         Axis::Slice { start: None, .. } => (0..n).rev().collect(),

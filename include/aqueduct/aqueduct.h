@@ -5306,8 +5306,8 @@ aq_status aq_stream_info_init(aq_stream_info *info, size_t struct_size);
 /* =============================================================================================================
  * Views of arrays
  *
- * A view is a look at frames where they are: at a chunk that was received, or into a history. It is held until it is released, whatever
- * becomes of the stream or history meanwhile. A chunk's frames do not change. Frames of a history are overwritten at some time, also while a
+ * A view is a look at frames where they are: at a chunk that was received, into a history, or at what was read of a dataset. It is held until it is released, whatever
+ * becomes of the stream, history or reader meanwhile. A chunk's frames, and those of a dataset, do not change. Frames of a history are overwritten at some time, also while a
  * view is held; aq_array_view_check() and aq_array_view_release() tell: first look, or copy, then ask.
  * ============================================================================================================= */
 
@@ -5319,7 +5319,7 @@ typedef struct aq_array_view {
     const void *data;
     /** Bytes of all elements. */
     size_t size;
-    /** Axes, at least 1; the first is time. */
+    /** Axes, at least 1, the first being time; of what was read of a dataset 0 when every axis was selected by an index. */
     size_t ndim;
     /** Elements along each axis. */
     const size_t *shape;
@@ -7645,6 +7645,822 @@ aq_status aq_stream_graph_fd(const aq_stream_graph *graph, int *fd);
  * Threads: no other call on this graph may be running or follow.
  */
 aq_status aq_stream_graph_free(aq_stream_graph *graph);
+
+/* =============================================================================================================
+ * Types of elements
+ *
+ * What an element of a dataset is: a number, a text, a record of named fields, or a small array of one of these. The text in `dtype` is that of signal
+ * streams (aq_stream_info), as numpy writes it; the other fields say the same for those who do not want to read it.
+ *
+ * ```c
+ * aq_element_type type, field;
+ * aq_element_type_init(&type, sizeof type);
+ * aq_element_type_init(&field, sizeof field);
+ * aq_dataset_dtype(dataset, &type);              // "<f4"; a table: [["time","<f8"],["wave","<i2",[512]]]
+ * for (size_t i = 0; i < type.n_fields; i++) {
+ *     aq_dataset_field(dataset, i, &field);
+ *     printf("%s: %s at byte %zu\n", field.name, field.dtype, field.offset);
+ * }
+ * ```
+ * ============================================================================================================= */
+
+/** A signed integer in two's complement, of 1, 2, 4 or 8 bytes. */
+#define AQ_ELEMENT_INT 0
+/** An unsigned integer of 1, 2, 4 or 8 bytes. */
+#define AQ_ELEMENT_UINT 1
+/** An IEEE 754 number of 2, 4 or 8 bytes. */
+#define AQ_ELEMENT_FLOAT 2
+/** Text of a fixed number of bytes, padded; there need not be a NUL at its end. */
+#define AQ_ELEMENT_TEXT 3
+/** Bytes without a meaning. */
+#define AQ_ELEMENT_OPAQUE 4
+/** Named fields. */
+#define AQ_ELEMENT_RECORD 5
+
+/**
+ * What an element is, or a field of it. Initialise it with aq_element_type_init() first. What it points to belongs to the handle that was asked, and
+ * is valid until that is freed.
+ */
+typedef struct aq_element_type {
+    /** Set by aq_element_type_init(). */
+    size_t struct_size;
+    /** The name of a field; NULL where it is no field. */
+    const char *name;
+    /**
+     * The type of an element, or of each of its items where it is an array: as numpy writes it ("<f4", "|S7"), or a JSON list of fields, in the order of
+     * their bytes, each a list of its name, its type and, if it is an array, its shape. Bytes that no field has are a field named "".
+     */
+    const char *dtype;
+    /** Bytes of an element, all items of an array included. */
+    size_t size;
+    /** Of a field: bytes of its record before it. */
+    size_t offset;
+    /** One of AQ_ELEMENT_*: what an element is, or each of its items. */
+    int32_t kind;
+    /** 1 where numbers have their most significant byte first; 0 where not, or where that means nothing. Of a record its fields say it. */
+    int32_t big_endian;
+    /** Bytes of an item; `size`, but of an array. */
+    size_t item_size;
+    /** Axes of an element that is an array; mostly 0. */
+    size_t ndim;
+    /** Items along each of them, in C order. */
+    const size_t *shape;
+    /** Fields of a record, without those in fields of it; 0 of others. */
+    size_t n_fields;
+} aq_element_type;
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param element the struct
+ * @param struct_size sizeof *element
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_element_type_init(aq_element_type *element, size_t struct_size);
+
+/* =============================================================================================================
+ * Datasets
+ *
+ * A dataset of an HDF5 file, of aq_reader_get_dataset(): an array of rows, which are its elements along the first axis. What is told of it is what was in
+ * the file when it was opened, or when aq_dataset_refresh() was called last.
+ *
+ * Its bytes are read by the library's own threads, without libhdf5, where it can: aq_dataset_path_kind() tells.
+ * ============================================================================================================= */
+
+/** Rows are read from where they are in the file. */
+#define AQ_PATH_CONTIGUOUS 0
+/** Chunks are read and unpacked by this library, in parallel. */
+#define AQ_PATH_CHUNKS 1
+/** Chunks are unpacked by this library, but looked up and read by libhdf5, one at a time. */
+#define AQ_PATH_LIBRARY_CHUNKS 2
+/** libhdf5 reads, one request at a time: aq_dataset_path_reason() says why. */
+#define AQ_PATH_LIBRARY 3
+
+/** A dataset of an open file. */
+typedef struct aq_dataset aq_dataset;
+
+/**
+ * Elements along each axis: rows first.
+ *
+ * @param dataset the dataset
+ * @param shape receives ndim numbers; may be NULL when capacity is 0
+ * @param capacity numbers that it has space for
+ * @param ndim receives how many axes there are, at least 1, also when they do not fit
+ * @return AQ_OK; AQ_E_TRUNCATED when they do not fit, and nothing was written to shape
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_shape(const aq_dataset *dataset, uint64_t *shape, size_t capacity, size_t *ndim);
+
+/**
+ * Elements that it may ever have along each axis; UINT64_MAX: any number.
+ *
+ * @param dataset the dataset
+ * @param shape receives ndim numbers; may be NULL when capacity is 0
+ * @param capacity numbers that it has space for
+ * @param ndim receives how many axes there are, also when they do not fit
+ * @return AQ_OK; AQ_E_TRUNCATED when they do not fit, and nothing was written to shape
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_max_shape(const aq_dataset *dataset, uint64_t *shape, size_t capacity, size_t *ndim);
+
+/**
+ * Elements of a chunk along each axis.
+ *
+ * @param dataset the dataset
+ * @param shape receives ndim numbers; may be NULL when capacity is 0
+ * @param capacity numbers that it has space for
+ * @param ndim receives how many axes there are, also when they do not fit; 0 when it is not read by chunks
+ * @return AQ_OK; AQ_E_TRUNCATED when they do not fit, and nothing was written to shape
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_chunk_shape(const aq_dataset *dataset, uint64_t *shape, size_t capacity, size_t *ndim);
+
+/**
+ * What an element is, in the file.
+ *
+ * @param dataset the dataset
+ * @param element receives it; initialised with aq_element_type_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_dtype(const aq_dataset *dataset, aq_element_type *element);
+
+/**
+ * How many fields its elements have: 0, when they are no records.
+ *
+ * @param dataset the dataset
+ * @param count receives it
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_field_count(const aq_dataset *dataset, size_t *count);
+
+/**
+ * A field of its records.
+ *
+ * @param dataset the dataset
+ * @param index its number, from 0 on, in the order of the file
+ * @param field receives its name, its place and what it is; initialised with aq_element_type_init()
+ * @return AQ_OK; AQ_E_NOT_FOUND when there are fewer fields
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_field(const aq_dataset *dataset, size_t index, aq_element_type *field);
+
+/**
+ * By which way it is read.
+ *
+ * @param dataset the dataset
+ * @param kind receives one of AQ_PATH_*
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_path_kind(const aq_dataset *dataset, int32_t *kind);
+
+/**
+ * Why it is not read by a faster way, for people; empty where there is none.
+ *
+ * @param dataset the dataset
+ * @param buffer receives the text and its NUL; may be NULL when size is 0
+ * @param size its bytes
+ * @param needed receives how many bytes the text and its NUL take, also when they do not fit; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when it does not fit, and nothing was written to buffer
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_path_reason(const aq_dataset *dataset, char *buffer, size_t size, size_t *needed);
+
+/**
+ * Looks at the file again: the dataset may have grown, and its chunks may be elsewhere. Requests from then on are of what is there now; those before are not
+ * changed. When it fails, everything stays as it was.
+ *
+ * Rows that another program appends to a file are there when it has flushed them: a file that is written with SWMR (H5Fstart_swmr_write()) can be followed
+ * at any time; of others, what is read while it is written may be of before, or an error.
+ *
+ * @param dataset the dataset
+ * @return AQ_OK; AQ_E_NOT_FOUND when it was deleted; AQ_E_FORMAT when the file is damaged, or not consistent at this moment; AQ_E_STATE when there is another
+ *     file of that name now, or another dataset, of another type; AQ_E_IO
+ *
+ * Threads: any; one refreshes at a time, the others wait for it.
+ *
+ * ```c
+ * while (running) {                              // rows of a file that grows
+ *     check(aq_dataset_refresh(dataset));
+ *     check(aq_dataset_shape(dataset, shape, MAX_DIMS, &ndim));
+ *     if (shape[0] > rows) { ... request rows to shape[0] ... }
+ *     else { ... wait a moment ... }
+ * }
+ * ```
+ */
+aq_status aq_dataset_refresh(aq_dataset *dataset);
+
+/**
+ * Frees a dataset's handle. Requests that were made of it go on.
+ *
+ * @param dataset the dataset, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no dataset, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this dataset may be running or follow.
+ */
+aq_status aq_dataset_free(aq_dataset *dataset);
+
+/* =============================================================================================================
+ * Selections
+ *
+ * What of a dataset is wanted, as numpy's indexing has it: along each axis everything, one element, a slice, a list of indexes, or those of a mask; the
+ * first axis is that of rows. A selection begins as everything, and is of no dataset: whether it is within one is found out when it is used.
+ *
+ * Indexes that are negative count from the end. An index out of range is an error; slices are clipped.
+ *
+ * ```c
+ * check(aq_selection_new(&selection));
+ * check(aq_selection_slice(selection, 0, 100, AQ_SLICE_OPEN, 2));   // [100::2, ..., 3]
+ * check(aq_selection_index(selection, 2, 3));
+ * ```
+ * ============================================================================================================= */
+
+/** Instead of the start or the stop of a slice: the end of the axis that the step comes from, or goes to. */
+#define AQ_SLICE_OPEN INT64_MIN
+
+/** A selection. */
+typedef struct aq_selection aq_selection;
+
+/**
+ * Makes a selection of everything.
+ *
+ * @param out receives the selection; free it with aq_selection_free()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_selection_new(aq_selection **out);
+
+/**
+ * Wants everything along an axis, again.
+ *
+ * @param selection the selection
+ * @param axis its number; 0: rows
+ * @return AQ_OK; AQ_E_INVALID when HDF5 has no such axis
+ *
+ * Threads: any; requests that were made with the selection are not changed.
+ */
+aq_status aq_selection_all(aq_selection *selection, size_t axis);
+
+/**
+ * Wants one element along an axis, which the result does not have then.
+ *
+ * @param selection the selection
+ * @param axis its number; 0: rows
+ * @param index the element; negative: from the end, -1 being the last
+ * @return AQ_OK; AQ_E_INVALID when HDF5 has no such axis
+ *
+ * Threads: as aq_selection_all().
+ */
+aq_status aq_selection_index(aq_selection *selection, size_t axis, int64_t index);
+
+/**
+ * Wants a slice of an axis, as Python has it: clipped to what there is, and backwards with a negative step.
+ *
+ * @param selection the selection
+ * @param axis its number; 0: rows
+ * @param start the first; negative: from the end; AQ_SLICE_OPEN: the first of all, or with a negative step the last
+ * @param stop the one behind the last; negative: from the end; AQ_SLICE_OPEN: as far as there are any
+ * @param step from one to the next, not 0
+ * @return AQ_OK; AQ_E_INVALID when step is 0, or HDF5 has no such axis
+ *
+ * Threads: as aq_selection_all().
+ */
+aq_status aq_selection_slice(aq_selection *selection, size_t axis, int64_t start, int64_t stop, int64_t step);
+
+/**
+ * Wants a list of elements along an axis, in this order, each as often as it is named.
+ *
+ * @param selection the selection
+ * @param axis its number; 0: rows
+ * @param indexes the elements; negative: from the end; copied; may be NULL when there are none
+ * @param count how many
+ * @return AQ_OK; AQ_E_INVALID when HDF5 has no such axis
+ *
+ * Threads: as aq_selection_all().
+ */
+aq_status aq_selection_list(aq_selection *selection, size_t axis, const int64_t *indexes, size_t count);
+
+/**
+ * Wants those elements of an axis for which a mask is not 0.
+ *
+ * @param selection the selection
+ * @param axis its number; 0: rows
+ * @param mask a byte for each element of the axis; copied; may be NULL when there are none
+ * @param count how many; it must be as long as the axis of the dataset that the selection is used with
+ * @return AQ_OK; AQ_E_INVALID when HDF5 has no such axis
+ *
+ * Threads: as aq_selection_all().
+ */
+aq_status aq_selection_mask(aq_selection *selection, size_t axis, const uint8_t *mask, size_t count);
+
+/**
+ * Wants one field of each record only.
+ *
+ * @param selection the selection
+ * @param field its name; copied; NULL: whole records, again
+ * @return AQ_OK; AQ_E_INVALID when it is not UTF-8
+ *
+ * Threads: as aq_selection_all().
+ */
+aq_status aq_selection_field(aq_selection *selection, const char *field);
+
+/**
+ * The shape of what is selected of a dataset, as it is now.
+ *
+ * @param selection the selection; NULL: everything
+ * @param dataset the dataset
+ * @param shape receives ndim numbers; may be NULL when capacity is 0
+ * @param capacity numbers that it has space for
+ * @param ndim receives how many axes are left, also when they do not fit: 0 when all have an index
+ * @return AQ_OK; AQ_E_TRUNCATED when they do not fit, and nothing was written to shape; AQ_E_INVALID when the selection is out of range: the message names
+ *     axis, value and range; AQ_E_NOT_FOUND when there is no such field
+ *
+ * Threads: any.
+ */
+aq_status aq_selection_shape(const aq_selection *selection, const aq_dataset *dataset, uint64_t *shape,
+    size_t capacity, size_t *ndim);
+
+/**
+ * Frees a selection. Requests that were made with it go on.
+ *
+ * @param selection the selection, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no selection, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this selection may be running or follow.
+ */
+aq_status aq_selection_free(aq_selection *selection);
+
+/* =============================================================================================================
+ * Stages
+ *
+ * The memory that a reader reads results into. A stage serves one request at a time, from the request until its result is given back: copied
+ * (aq_future_get()), looked at (aq_future_get_direct()), released (aq_array_view_release()), or given up (aq_future_free()). All stages together are what
+ * requests can take. A stage may be used with any reader and dataset: only its size matters.
+ * ============================================================================================================= */
+
+/** A stage. */
+typedef struct aq_stage aq_stage;
+
+/** Several stages of the same size. */
+typedef struct aq_stage_pool aq_stage_pool;
+
+/**
+ * Makes a stage that has space for so many elements of a dataset.
+ *
+ * @param dataset the dataset, of which the size of an element is taken, and what shape does not say
+ * @param shape elements along each axis; -1: as many as the dataset has now; copied; may be NULL when ndim is 0
+ * @param ndim numbers in it, no more than the dataset has axes; those that are missing are as -1
+ * @param out receives the stage; free it with aq_stage_free()
+ * @return AQ_OK; AQ_E_INVALID when shape is impossible; AQ_E_NOMEM
+ *
+ * Threads: any.
+ *
+ * ```c
+ * const int64_t rows = 10;
+ * check(aq_stage_new(dataset, &rows, 1, &stage));    // 10 rows
+ * ```
+ */
+aq_status aq_stage_new(const aq_dataset *dataset, const int64_t *shape, size_t ndim, aq_stage **out);
+
+/**
+ * Bytes of a stage: no result may have more.
+ *
+ * @param stage the stage
+ * @param size receives them
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_stage_size(const aq_stage *stage, size_t *size);
+
+/**
+ * Frees a stage. A request that has it keeps its memory until its result is given back.
+ *
+ * @param stage the stage, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no stage, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this stage may be running or follow.
+ */
+aq_status aq_stage_free(aq_stage *stage);
+
+/**
+ * Makes several stages of the same size; aq_reader_request_pooled() takes one that is free.
+ *
+ * @param dataset as of aq_stage_new()
+ * @param shape of each stage, as of aq_stage_new()
+ * @param ndim as of aq_stage_new()
+ * @param count how many stages, at least 1
+ * @param out receives the pool; free it with aq_stage_pool_free()
+ * @return AQ_OK; AQ_E_INVALID when shape or count are impossible; AQ_E_NOMEM
+ *
+ * Threads: any.
+ */
+aq_status aq_stage_pool_new(const aq_dataset *dataset, const int64_t *shape, size_t ndim, size_t count,
+    aq_stage_pool **out);
+
+/**
+ * How many stages of a pool no request has now.
+ *
+ * @param pool the pool
+ * @param count receives it
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_stage_pool_free_count(const aq_stage_pool *pool, size_t *count);
+
+/**
+ * Frees a pool. Requests that have stages of it keep these until their results are given back.
+ *
+ * @param pool the pool, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no pool, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this pool may be running or follow.
+ */
+aq_status aq_stage_pool_free(aq_stage_pool *pool);
+
+/* =============================================================================================================
+ * Futures
+ *
+ * The result of a request, which is there or will be. It is taken once: copied, looked at by a function, or held as a view; others are answered
+ * AQ_E_STATE then. Whatever became of it, the future is freed with aq_future_free(), which gives the stage back when nobody took the result.
+ * ============================================================================================================= */
+
+/** A future. */
+typedef struct aq_future aq_future;
+
+/**
+ * Looks at a result where it is.
+ *
+ * - called from: aq_future_get_direct(), on the thread that calls it, once
+ * - may block: yes; nothing of the library waits for it but the stage
+ * - may call: any function of this library, also on the same reader; not aq_future_free() on this future
+ * - valid until: view, and what it points to, until the function returns; it need not, and cannot, be released
+ * - on error: it has no way to say so but by `user`
+ */
+typedef void (*aq_result_fn)(const aq_array_view *view, void *user);
+
+/**
+ * The shape of the result. It is known from the beginning.
+ *
+ * @param future the future
+ * @param shape receives ndim numbers; may be NULL when capacity is 0
+ * @param capacity numbers that it has space for
+ * @param ndim receives how many axes there are, also when they do not fit: 0 when every axis was selected by an index
+ * @return AQ_OK; AQ_E_TRUNCATED when they do not fit, and nothing was written to shape
+ *
+ * Threads: any.
+ */
+aq_status aq_future_shape(const aq_future *future, uint64_t *shape, size_t capacity, size_t *ndim);
+
+/**
+ * Bytes of the result. They are known from the beginning.
+ *
+ * @param future the future
+ * @param size receives them
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_future_size(const aq_future *future, size_t *size);
+
+/**
+ * Waits for the result and copies it. The stage is free then.
+ *
+ * @param future the future
+ * @param timeout_ns how long to wait; see Waiting
+ * @param out receives the items in C order; may be NULL when the result has no bytes
+ * @param capacity its bytes, at least aq_future_size(): with less, nothing is taken
+ * @return AQ_OK; AQ_EMPTY; AQ_TIMEOUT; AQ_STOPPED when the reader was stopped before it was read; AQ_E_INVALID when capacity is too small; AQ_E_STATE when the
+ *     result was taken before; AQ_E_FORMAT, AQ_E_TRUNCATED when the file is damaged where it was read: the message names the chunk; AQ_E_NOMEM; AQ_E_IO
+ *
+ * Threads: any, at the same time: one gets it.
+ */
+aq_status aq_future_get(aq_future *future, int64_t timeout_ns, void *out, size_t capacity);
+
+/**
+ * Waits for the result and has a function look at it where it is. The stage is free when the function has returned.
+ *
+ * @param future the future
+ * @param timeout_ns how long to wait; see Waiting
+ * @param function called with a view of the result: its `index` is 0
+ * @param user what the function is called with; it stays the caller's
+ * @return as aq_future_get()
+ *
+ * Threads: any, at the same time: one gets it.
+ */
+aq_status aq_future_get_direct(aq_future *future, int64_t timeout_ns, aq_result_fn function, void *user);
+
+/**
+ * Waits for the result and holds it where it is, until aq_array_view_release(), which frees the stage. The future may be freed before.
+ *
+ * @param future the future
+ * @param timeout_ns how long to wait; see Waiting
+ * @param view receives the result, in C order, of the dataset's or the field's type; its `index` is 0; initialised with aq_array_view_init(), and holding
+ *     nothing
+ * @return as aq_future_get(); AQ_E_STATE also when the view holds something
+ *
+ * Threads: any, at the same time: one gets it.
+ */
+aq_status aq_future_acquire(aq_future *future, int64_t timeout_ns, aq_array_view *view);
+
+/**
+ * Frees a future. A result that nobody took is forgotten, and its stage free as soon as nobody writes it; one that was not begun is not read.
+ *
+ * @param future the future, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no future, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this future may be running or follow.
+ */
+aq_status aq_future_free(aq_future *future);
+
+/* =============================================================================================================
+ * Reading datasets at random
+ *
+ * A reader opens an HDF5 file and reads what is asked for in threads of its own: a request says what of a dataset is wanted, and which stage it is to be read
+ * into; its result is taken from a future. Nothing is written to the file, and no lock is set on it.
+ *
+ * ```c
+ * check(aq_reader_open("run.h5", NULL, &reader));
+ * check(aq_reader_get_dataset(reader, "/adc/samples", &dataset));
+ * check(aq_stage_new(dataset, (const int64_t[]){10}, 1, &stage));          // space for 10 rows
+ * check(aq_selection_new(&selection));
+ * check(aq_selection_slice(selection, 0, 5000, 5010, 1));
+ *
+ * check(aq_reader_request(reader, dataset, selection, stage, &future));
+ * check(aq_future_get(future, AQ_WAIT_FOREVER, rows, sizeof rows));
+ * check(aq_future_free(future));                                           // the stage can be used again
+ * ```
+ * ============================================================================================================= */
+
+/** A reader of an HDF5 file. */
+typedef struct aq_reader aq_reader;
+
+/** How a reader reads. Initialise it with aq_reader_config_init() first. */
+typedef struct aq_reader_config {
+    /** Set by aq_reader_config_init(). */
+    size_t struct_size;
+    /** Threads that read and unpack, 1 to 4096; 4. */
+    size_t n_threads;
+    /** Bytes of unpacked chunks that are kept, as more of them may be wanted, of all datasets together; 0: none; 64 MiB. */
+    size_t cache_bytes;
+    /** 1: numbers are put into this machine's byte order; 0: they stay as they are in the file, as aq_dataset_dtype() tells; 0. */
+    int32_t native;
+    /** 0. */
+    uint32_t reserved;
+} aq_reader_config;
+
+/** What became of requests: `requests` is the sum of `done`, `failed`, `stopped`, `dropped` and `pending`. Initialise it with aq_reader_stats_init() first. */
+typedef struct aq_reader_stats {
+    /** Set by aq_reader_stats_init(). */
+    size_t struct_size;
+    /** Requests that were accepted. */
+    uint64_t requests;
+    /** That have, or had, a result. */
+    uint64_t done;
+    /** That ended with an error. */
+    uint64_t failed;
+    /** That ended because the reader was stopped. */
+    uint64_t stopped;
+    /** Of which the future was freed before they were begun. */
+    uint64_t dropped;
+    /** That have not ended. */
+    uint64_t pending;
+    /** Bytes read from the file, packed where it has them packed. */
+    uint64_t bytes_read;
+    /** Chunks unpacked. */
+    uint64_t chunks_decoded;
+    /** Time that unpacking took, of all threads together, in nanoseconds. */
+    uint64_t decode_ns;
+} aq_reader_stats;
+
+/**
+ * Writes the defaults, and the struct's size.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_reader_config_init(aq_reader_config *config, size_t struct_size);
+
+/**
+ * Opens an HDF5 file, which another program may be writing, and starts the threads.
+ *
+ * @param path the file
+ * @param config how to read; copied; NULL for the defaults
+ * @param out receives the reader; free it with aq_reader_free()
+ * @return AQ_OK; AQ_E_INVALID when a field of config is out of range, or path is not that of a file; AQ_E_IO when the system refuses to open it; AQ_E_FORMAT
+ *     when it is no HDF5 file, a damaged one, or one that libhdf5 must not read while it is written (the newer file format without SWMR); AQ_E_UNSUPPORTED
+ *     when this build is without the feature "hdf5"
+ *
+ * Threads: any.
+ */
+aq_status aq_reader_open(const char *path, const aq_reader_config *config, aq_reader **out);
+
+/**
+ * Opens a dataset of the file.
+ *
+ * @param reader the reader
+ * @param name its path in the file: "/group/data"
+ * @param out receives the dataset; free it with aq_dataset_free()
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is none; AQ_E_UNSUPPORTED when it has no axes, or elements of variable length; AQ_E_FORMAT when it is no
+ *     dataset, or the file is damaged; AQ_E_STATE when there is another file of that name now; AQ_E_IO
+ *
+ * Threads: any.
+ */
+aq_status aq_reader_get_dataset(const aq_reader *reader, const char *name, aq_dataset **out);
+
+/**
+ * Asks for what is selected of a dataset to be read into a stage.
+ *
+ * Whether that is possible is found out at once: when it is not, there is no request, and the stage stays free.
+ *
+ * @param reader the reader
+ * @param dataset the dataset, as it was when it was refreshed last; it may be of another reader
+ * @param selection what of it; copied; NULL: everything
+ * @param stage where to; no other request may have it
+ * @param future receives the future; free it with aq_future_free()
+ * @return AQ_OK; AQ_STOPPED when the reader is closed; AQ_E_INVALID when the selection is out of range, or the stage too small: the message names both sizes;
+ *     AQ_E_NOT_FOUND when there is no such field; AQ_E_STATE when another request has the stage
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_reader_request(aq_reader *reader, const aq_dataset *dataset, const aq_selection *selection,
+    aq_stage *stage, aq_future **future);
+
+/**
+ * As aq_reader_request(), with a stage of a pool.
+ *
+ * @param reader the reader
+ * @param dataset the dataset
+ * @param selection what of it; copied; NULL: everything
+ * @param pool the stages
+ * @param timeout_ns how long to wait for one that is free; see Waiting
+ * @param future receives the future; free it with aq_future_free()
+ * @return as aq_reader_request(); AQ_EMPTY or AQ_TIMEOUT when no stage was free; AQ_STOPPED also when the reader is closed meanwhile
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_reader_request_pooled(aq_reader *reader, const aq_dataset *dataset, const aq_selection *selection,
+    aq_stage_pool *pool, int64_t timeout_ns, aq_future **future);
+
+/**
+ * Takes no more requests: those who ask, or wait for a stage, are answered AQ_STOPPED. Requests that are pending are read still.
+ *
+ * @param reader the reader
+ * @param timeout_ns how long to wait until all have ended; 0: does not wait; see Waiting
+ * @return AQ_OK when all have ended, or timeout_ns is 0; AQ_TIMEOUT
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_reader_close(aq_reader *reader, int64_t timeout_ns);
+
+/**
+ * Takes no more requests, and ends those that are pending: their futures answer AQ_STOPPED. Results that are there can still be taken. Does not wait.
+ *
+ * @param reader the reader
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_reader_stop(aq_reader *reader);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_reader_stats_init(aq_reader_stats *stats, size_t struct_size);
+
+/**
+ * What became of requests up to now.
+ *
+ * @param reader the reader
+ * @param stats receives the counts; initialised with aq_reader_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_reader_get_stats(const aq_reader *reader, aq_reader_stats *stats);
+
+/**
+ * Stops a reader as aq_reader_stop() does, waits until its threads have ended, and frees it. Its datasets, futures and results stay valid.
+ *
+ * @param reader the reader, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no reader, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this reader may be running or follow.
+ */
+aq_status aq_reader_free(aq_reader *reader);
+
+/* =============================================================================================================
+ * Request pools
+ *
+ * Futures in the order in which they were put in: one thread asks, another takes the results in the same order, and need not know what was asked for.
+ *
+ * ```c
+ * // one thread
+ * for (uint64_t row = 0; row < rows; row++) {
+ *     aq_selection_slice(selection, 0, row, row + 1, 1);
+ *     check(aq_reader_request_pooled(reader, dataset, selection, stages, AQ_WAIT_FOREVER, &future));
+ *     check(aq_request_pool_add(requests, future));
+ * }
+ * aq_request_pool_close(requests);
+ *
+ * // the other
+ * while (aq_request_pool_next(requests, AQ_WAIT_FOREVER, &future) == AQ_OK) {
+ *     check(aq_future_get(future, AQ_WAIT_FOREVER, row, sizeof row));
+ *     aq_future_free(future);
+ * }
+ * ```
+ * ============================================================================================================= */
+
+/** A request pool. */
+typedef struct aq_request_pool aq_request_pool;
+
+/**
+ * Makes an empty pool.
+ *
+ * @param out receives the pool; free it with aq_request_pool_free()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_request_pool_new(aq_request_pool **out);
+
+/**
+ * Puts a future behind those that are there. A pool has space for any number: the stages are what limits them.
+ *
+ * @param pool the pool
+ * @param future the future; on AQ_OK it belongs to the pool, on any other status to the caller still
+ * @return AQ_OK; AQ_STOPPED when the pool is closed; AQ_E_STATE when another call uses the future
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_request_pool_add(aq_request_pool *pool, aq_future *future);
+
+/**
+ * Takes the first future, whether its result is there or not.
+ *
+ * @param pool the pool
+ * @param timeout_ns how long to wait for one to be put in; see Waiting
+ * @param future receives the future; free it with aq_future_free()
+ * @return AQ_OK; AQ_EMPTY; AQ_TIMEOUT; AQ_STOPPED when the pool is closed, and empty
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_request_pool_next(aq_request_pool *pool, int64_t timeout_ns, aq_future **future);
+
+/**
+ * A descriptor to wait with poll() or epoll: readable while the result of the first future is there (or there will be none), so that neither
+ * aq_request_pool_next() nor aq_future_get() with timeout 0 would find nothing; and when the pool is closed, and empty. Nothing else may be done with it.
+ *
+ * @param pool the pool, which owns the descriptor
+ * @param fd receives it, valid until the pool is freed
+ * @return AQ_OK; AQ_E_IO when there are too many open files
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_request_pool_fd(aq_request_pool *pool, int *fd);
+
+/**
+ * Lets nothing be put in any more. What is there is delivered, then takers are answered AQ_STOPPED.
+ *
+ * @param pool the pool
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_request_pool_close(aq_request_pool *pool);
+
+/**
+ * Frees a pool, and the futures that are in it.
+ *
+ * @param pool the pool, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is no pool, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this pool may be running or follow.
+ */
+aq_status aq_request_pool_free(aq_request_pool *pool);
 
 #ifdef __cplusplus
 }

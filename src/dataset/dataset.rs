@@ -1,9 +1,11 @@
 //! A dataset: what it is, and by which way its rows are read.
 //!
-//! All is found out when it is opened, and does not change. Any thread may use it; [`Reader`](super::Reader)s of one thread each read it.
+//! All is found out when it is opened, and does not change: [`Dataset::refresh`] makes another of the same. Any thread may use it;
+//! [`Reader`](super::Reader)s of one thread each read it.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::codec::Pipeline;
 use super::dtype::{DataType, Odd};
@@ -41,7 +43,7 @@ impl fmt::Display for PathKind {
 pub(super) enum Places {
     Table(ChunkTable),
     /// libhdf5 knows.
-    Library,
+    Library(Arc<hdf5::Dataset>),
 }
 
 #[derive(Debug)]
@@ -49,7 +51,8 @@ pub(super) enum Way {
     /// From the superblock; `None`: nothing was ever written.
     Contiguous(Option<u64>),
     Chunks(Chunks),
-    Library,
+    /// With the type that libhdf5 reads by.
+    Library(Arc<hdf5::Dataset>, Kind),
 }
 
 #[derive(Debug)]
@@ -67,9 +70,8 @@ pub(super) struct Chunks {
 #[derive(Debug)]
 pub struct Dataset {
     pub(super) file: Arc<File>,
-    pub(super) handle: hdf5::Dataset,
-    /// The type that libhdf5 reads by.
-    pub(super) kind: Kind,
+    /// Another for each that is opened.
+    pub(super) id: u64,
     name: String,
     shape: Vec<u64>,
     max_shape: Vec<Option<u64>>,
@@ -81,8 +83,12 @@ pub struct Dataset {
     pub(super) fill: Vec<u8>,
 }
 
-/// What we decided of a layout, and why not better.
-type Decided = (Way, String);
+/// What we decided of a layout; libhdf5's own dataset is put in when it is known.
+enum Decided {
+    Contiguous(Option<u64>),
+    Chunks(Grid, Pipeline, Option<ChunkTable>, usize, bool),
+    Library,
+}
 
 impl Dataset {
     /// Opens the dataset at `name`, a path in the file. Reads its index of chunks: 2 ms for 10 000.
@@ -101,7 +107,8 @@ impl Dataset {
             let dataset = format!("dataset {name} of {}", file.path().display());
             Err(Error::new(ErrorKind::Unsupported, format!("{dataset} cannot be streamed: {what}")))
         };
-        let handle = file.library.dataset(&library, name).map_err(failed)?;
+        let opened = file.by_library(&library)?;
+        let handle = file.dataset(&library, &opened, name).map_err(failed)?;
         let Some((shape, most)) = handle.extent(&library).map_err(failed)? else {
             return unsupported("it has no elements (a null dataspace)");
         };
@@ -131,13 +138,22 @@ impl Dataset {
         };
         let fill = handle.fill(&library, &kind).map_err(failed)?.unwrap_or_else(|| vec![0; dtype.size]);
         let (way, reason) = match odd {
-            Some(what) => (Way::Library, format!("it has {what}")),
-            None => decide(&library, file, &handle, &shape, dtype.size, name)?,
+            Some(what) => (Decided::Library, format!("it has {what}")),
+            None => decide(&library, file, &opened, &handle, &shape, dtype.size, name)?,
         };
+        let way = match way {
+            Decided::Contiguous(offset) => Way::Contiguous(offset),
+            Decided::Chunks(grid, pipeline, table, size, filters_edges) => {
+                let places = table.map_or_else(|| Places::Library(handle), Places::Table);
+                Way::Chunks(Chunks { grid, pipeline, filters_edges, places, size })
+            }
+            Decided::Library => Way::Library(handle, kind),
+        };
+        // Tells cached chunks of one from those of another, and of the same as it was before.
+        static OPENED: AtomicU64 = AtomicU64::new(0);
         Ok(Arc::new(Self {
             file: file.clone(),
-            handle,
-            kind,
+            id: OPENED.fetch_add(1, Ordering::Relaxed),
             name: name.to_owned(),
             max_shape: most.into_iter().map(|n| (n != u64::MAX).then_some(n)).collect(),
             shape,
@@ -147,6 +163,14 @@ impl Dataset {
             reason,
             fill,
         }))
+    }
+
+    /// The same dataset as it is in the file now: its shape and its chunks may have changed. This one stays as it was.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open). `State`: there is another file of that name now.
+    pub fn refresh(&self) -> Result<Arc<Self>> {
+        Self::open(&self.file, &self.name)
     }
 
     /// Its path in the file, as it was opened.
@@ -212,7 +236,7 @@ impl Dataset {
             Way::Contiguous(_) => PathKind::Contiguous,
             Way::Chunks(Chunks { places: Places::Table(_), .. }) => PathKind::Chunks,
             Way::Chunks(_) => PathKind::LibraryChunks,
-            Way::Library => PathKind::Library,
+            Way::Library(..) => PathKind::Library,
         }
     }
 
@@ -236,16 +260,17 @@ impl Dataset {
 fn decide(
     library: &Library,
     file: &Arc<File>,
+    opened: &hdf5::File,
     handle: &hdf5::Dataset,
     shape: &[u64],
     element: usize,
     name: &str,
-) -> Result<Decided> {
+) -> Result<(Decided, String)> {
     let failed = |e: std::io::Error| {
         let dataset = format!("dataset {name} of {}", file.path().display());
         Error::new(ErrorKind::Format, format!("{dataset}: {e}"))
     };
-    let by_library = |reason: &str| Ok((Way::Library, reason.to_owned()));
+    let by_library = |reason: &str| Ok((Decided::Library, reason.to_owned()));
     match handle.layout(library).map_err(failed)? {
         Layout::Compact => by_library("its elements are in its header (compact layout)"),
         Layout::Virtual => by_library("its elements are in other datasets (virtual layout)"),
@@ -254,8 +279,8 @@ fn decide(
         }
         // libhdf5 counts from the start of the file.
         Layout::Contiguous => match handle.offset(library).map(|offset| offset.checked_sub(file.base())) {
-            None => Ok((Way::Contiguous(None), String::new())),
-            Some(Some(offset)) => Ok((Way::Contiguous(Some(offset)), String::new())),
+            None => Ok((Decided::Contiguous(None), String::new())),
+            Some(Some(offset)) => Ok((Decided::Contiguous(Some(offset)), String::new())),
             Some(None) => by_library("its elements lie before the superblock"),
         },
         Layout::Chunked => {
@@ -273,7 +298,7 @@ fn decide(
                 }
             };
             let grid = Grid::new(shape, &chunk)?;
-            let wide = file.library.widths(library).map_err(failed)? == (8, 8);
+            let wide = opened.widths(library).map_err(failed)? == (8, 8);
             let table = match wide {
                 true => index::table(library, handle, &**file, &grid, (file.base(), file.size()?))?,
                 false => None,
@@ -282,10 +307,8 @@ fn decide(
                 Some(_) => "",
                 None => "this version of libhdf5 does not list the chunks of the newer file format",
             };
-            let places = table.map_or(Places::Library, Places::Table);
             let filters_edges = handle.filters_edges(library).map_err(failed)?;
-            let chunks = Chunks { grid, pipeline, filters_edges, places, size: size as usize };
-            Ok((Way::Chunks(chunks), reason.to_owned()))
+            Ok((Decided::Chunks(grid, pipeline, table, size as usize, filters_edges), reason.to_owned()))
         }
     }
 }

@@ -1,25 +1,38 @@
-//! An HDF5 file, open twice: by libhdf5, which tells what is in it, and by us, who read it.
+//! An HDF5 file, open for us to read, and opened by libhdf5 whenever that shall tell what is in it.
 //!
-//! Any thread may read at any time, without a lock. Nothing is written, and no lock is set on the file that would disturb who writes it.
+//! Any thread may read at any time, without a lock. Nothing is written, and no lock is set on the file that would disturb who writes it. libhdf5 keeps it
+//! open only as long as a dataset needs it: what it knows of a file it does not forget before, whatever others write meanwhile.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 use super::index::Bytes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::hdf5;
+use crate::sys::hdf5::{self, Library};
 
 /// An open HDF5 file.
 #[derive(Debug)]
 pub struct File {
     path: PathBuf,
     file: fs::File,
+    /// Device and number on it.
+    identity: (u64, u64),
     /// Addresses in the file count from here.
     base: u64,
-    pub(super) library: hdf5::File,
+}
+
+/// A file, and the name of a dataset in it.
+type Key = ((u64, u64), String);
+
+fn identity(found: &fs::Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
 }
 
 impl File {
@@ -30,16 +43,46 @@ impl File {
     pub fn open(path: &Path) -> Result<Arc<Self>> {
         let file =
             fs::File::open(path).map_err(|e| Error::io(format_args!("open {}", path.display()), &e))?;
-        if !file.metadata().is_ok_and(|found| found.is_file()) {
-            return Err(Error::invalid(format!("path must be that of a file (got {})", path.display())));
-        }
+        let found = file.metadata().ok().filter(fs::Metadata::is_file);
+        let found = found
+            .ok_or_else(|| Error::invalid(format!("path must be that of a file (got {})", path.display())))?;
         let library = hdf5::lock();
-        let opened = hdf5::File::open(&library, path.as_os_str().as_bytes());
-        let opened = opened.and_then(|file| Ok((file.base(&library)?, file)));
-        let (base, library) = opened.map_err(|e| {
-            Error::new(ErrorKind::Format, format!("{} cannot be opened as an HDF5 file: {e}", path.display()))
-        })?;
-        Ok(Arc::new(Self { path: path.to_owned(), file, base, library }))
+        let base = open(&library, path)?.base(&library);
+        let base = base.map_err(|e| not_hdf5(path, &e))?;
+        Ok(Arc::new(Self { path: path.to_owned(), file, identity: identity(&found), base }))
+    }
+
+    /// Has libhdf5 open it.
+    pub(super) fn by_library(&self, library: &Library) -> Result<hdf5::File> {
+        let there = fs::metadata(&self.path);
+        let there = there.map_err(|e| Error::io(format_args!("stat {}", self.path.display()), &e))?;
+        if identity(&there) != self.identity {
+            let reason = "is another file now than the one that was opened";
+            return Err(Error::state(format!("{} {reason}", self.path.display())));
+        }
+        open(library, &self.path)
+    }
+
+    /// Has libhdf5 open a dataset of the file that it has opened, and look at it anew.
+    ///
+    /// What libhdf5 knows of the chunks of a dataset it does not forget as long as two have it open, not even when it is told to. So all have the same.
+    pub(super) fn dataset(
+        &self,
+        library: &Library,
+        opened: &hdf5::File,
+        name: &str,
+    ) -> io::Result<Arc<hdf5::Dataset>> {
+        static OPEN: Mutex<BTreeMap<Key, Weak<hdf5::Dataset>>> = Mutex::new(BTreeMap::new());
+        let key = (self.identity, name.to_owned());
+        let mut open = OPEN.lock();
+        if let Some(handle) = open.get(&key).and_then(Weak::upgrade) {
+            // One that cannot be refreshed is closed by libhdf5: the next who asks has a new one.
+            return handle.refresh(library).inspect_err(|_| drop(open.remove(&key))).map(|()| handle);
+        }
+        let handle = Arc::new(opened.dataset(library, name)?);
+        open.retain(|_, handle| handle.strong_count() > 0);
+        open.insert(key, Arc::downgrade(&handle));
+        Ok(handle)
     }
 
     /// As it was opened.
@@ -78,13 +121,24 @@ impl File {
             Error::new(ErrorKind::Truncated, format!("byte {address} must be within the file"))
         })?;
         self.file.read_exact_at(to, start).map_err(|e| match e.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
+            io::ErrorKind::UnexpectedEof => {
                 let message = format!("the file ends within {} bytes at byte {address}", to.len());
                 Error::new(ErrorKind::Truncated, message)
             }
             _ => Error::io(format_args!("pread of {} bytes at byte {address}", to.len()), &e),
         })
     }
+}
+
+fn open(library: &Library, path: &Path) -> Result<hdf5::File> {
+    hdf5::File::open(library, path.as_os_str().as_bytes()).map_err(|e| not_hdf5(path, &e))
+}
+
+fn not_hdf5(path: &Path, reason: &io::Error) -> Error {
+    if cfg!(not(feature = "hdf5")) {
+        return Error::new(ErrorKind::Unsupported, "datasets: this build is without the feature \"hdf5\"");
+    }
+    Error::new(ErrorKind::Format, format!("{} cannot be opened as an HDF5 file: {reason}", path.display()))
 }
 
 impl Bytes for File {
@@ -97,7 +151,7 @@ impl Bytes for File {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "hdf5"))]
 mod tests {
     use super::*;
 

@@ -9,19 +9,27 @@
 //! | `dtype.rs` | types of elements, records and their fields, byte order |
 //! | `index/` | where chunks are |
 //! | `codec/` | unpacking chunks |
+//! | `memory.rs` | memory of a size that a file tells |
 //! | `strips.rs` | from chunks to rows, and from records to columns |
 //! | `reader.rs`, `cache.rs` | rows, for one thread; unpacked chunks, for several |
-//! | `select.rs` | rows and parts of rows by index, slice and list |
+//! | `select.rs` | rows and parts of rows by index, slice, list and mask |
+//! | `request/` | what is selected, read at random by several threads |
 //! | `stream/` | blocks of rows, read ahead by several threads |
 
 mod cache;
+#[cfg(feature = "hdf5")]
+mod codec;
+#[cfg(not(feature = "hdf5"))]
+#[path = "no_codec.rs"]
 mod codec;
 #[expect(clippy::module_inception, reason = "the module is named after its domain, the type as well")]
 mod dataset;
 mod dtype;
 mod file;
 mod index;
+mod memory;
 mod reader;
+mod request;
 mod select;
 mod stream;
 mod strips;
@@ -32,5 +40,8 @@ pub use dataset::{Dataset, PathKind};
 pub use dtype::{DataType, Field, Form, Swap, swap_elements};
 pub use file::File;
 pub use reader::{ReadStats, Reader};
+pub use request::{
+    Future, NoResult, ParallelReader, ReaderConfig, RequestPool, RequestStats, ResultView, Stage, StagePool,
+};
 pub use select::{Axis, Selection};
 pub use stream::{Block, BlockQueue, Progress, RowError, RowIter, StreamConfig, remainder, stream};

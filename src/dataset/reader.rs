@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cache::ChunkCache;
-use super::codec::{Decoder, resize};
+use super::codec::Decoder;
 use super::dataset::{Chunks, Dataset, Places, Way};
 use super::dtype::{DataType, Swap, swap_elements};
 use super::index::{Chunk, Place};
+use super::memory::resize;
 use super::strips::{Column, Source, copy_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::hdf5;
@@ -20,6 +21,14 @@ use crate::sys::hdf5;
 const MOST_CACHED: usize = 64 << 20;
 /// Bytes that are read at a time to take a column out of them.
 const PIECE: usize = 256 << 10;
+
+/// Bytes that are read although not wanted rather than to make another call.
+const MOST_SKIPPED: usize = 16 << 10;
+
+fn in_dataset(dataset: &Dataset, reason: &Error) -> Error {
+    let place = format!("dataset {} of {}", dataset.name(), dataset.file.path().display());
+    Error::new(reason.kind(), format!("{place}: {}", reason.message()))
+}
 
 /// What readers have done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +57,8 @@ pub struct Reader {
     decoder: Decoder,
     /// A chunk, or a piece of the file, on its way to the caller.
     memory: Vec<u8>,
+    /// What is wanted along each axis but the first, from and to; empty: everything. What is outside need not be read.
+    window: Vec<Range<u64>>,
     /// Chunks of which more may be wanted.
     cache: Arc<ChunkCache>,
     stats: ReadStats,
@@ -73,6 +84,7 @@ impl Reader {
             dataset: dataset.clone(),
             decoder: Decoder::new(),
             memory: Vec::new(),
+            window: Vec::new(),
             cache: ChunkCache::new(dataset.row_of_chunks().min(MOST_CACHED)),
             stats: ReadStats::default(),
         })
@@ -131,13 +143,38 @@ impl Reader {
                 Ok(())
             }
             Way::Chunks(chunks) => self.read_chunks(&dataset, chunks, rows, to),
-            Way::Library => self.read_by_library(&dataset, rows, to),
+            Way::Library(handle, kind) => self.read_by_library(&dataset, handle, kind, rows, to),
         }
-        .map_err(|e| {
-            let place = format!("dataset {} of {}", dataset.name(), dataset.file.path().display());
-            Error::new(e.kind(), format!("{place}: {}", e.message()))
-        })?;
+        .map_err(|e| in_dataset(&dataset, &e))?;
         swap_elements(&self.swaps, self.column.size, to);
+        Ok(())
+    }
+
+    /// From now on only this part of each row is wanted; see `window`.
+    pub(super) fn set_window(&mut self, window: Vec<Range<u64>>) {
+        self.window = window;
+    }
+
+    /// As [`read`](Self::read), but what is outside of the window may be anything.
+    pub(super) fn read_window(&mut self, rows: Range<u64>, to: &mut [u8]) -> Result<()> {
+        let (dataset, row) = (self.dataset.clone(), self.row_size());
+        let (Way::Contiguous(Some(offset)), true, Some(wanted)) =
+            (&dataset.way, self.column.is_whole(), self.window.first())
+        else {
+            return self.read(rows, to);
+        };
+        let element = row / usize::try_from(dataset.shape()[1]).unwrap_or(1).max(1);
+        let (from, end) = (wanted.start as usize * element, wanted.end as usize * element);
+        // A call for each row must be worth it.
+        if row < MOST_SKIPPED || end - from > row / 4 {
+            return self.read(rows, to);
+        }
+        for (number, to) in rows.zip(to.chunks_exact_mut(row)) {
+            let start = offset.saturating_add(number * row as u64 + from as u64);
+            dataset.file.read_at(start, &mut to[from..end]).map_err(|e| in_dataset(&dataset, &e))?;
+            self.stats.bytes_read += (end - from) as u64;
+            swap_elements(&self.swaps, self.column.size, &mut to[from..end]);
+        }
         Ok(())
     }
 
@@ -167,7 +204,14 @@ impl Reader {
         Ok(())
     }
 
-    fn read_by_library(&mut self, dataset: &Dataset, rows: Range<u64>, to: &mut [u8]) -> Result<()> {
+    fn read_by_library(
+        &mut self,
+        dataset: &Dataset,
+        handle: &hdf5::Dataset,
+        kind: &hdf5::Kind,
+        rows: Range<u64>,
+        to: &mut [u8],
+    ) -> Result<()> {
         let mut start = vec![0; dataset.shape().len()];
         let mut count = dataset.shape().to_vec();
         (start[0], count[0]) = (rows.start, rows.end - rows.start);
@@ -179,9 +223,10 @@ impl Reader {
             }
         };
         self.stats.bytes_read += whole.len() as u64;
-        let library = hdf5::lock();
-        let read = dataset.handle.read(&library, &dataset.kind, &start, &count, whole);
-        drop(library);
+        let read = {
+            let library = hdf5::lock();
+            handle.read(&library, kind, &start, &count, whole)
+        };
         read.map_err(|e| {
             let why = dataset.path_reason();
             let message = format!("libhdf5, which must read it since {why}, cannot read rows {rows:?}: {e}");
@@ -203,12 +248,22 @@ impl Reader {
         let per_row = chunks.grid.per_row();
         let height = chunks.grid.chunk()[0];
         for number in rows.start / height * per_row..rows.end.div_ceil(height) * per_row {
+            if !self.window.is_empty() && !self.is_wanted(chunks, number) {
+                continue;
+            }
             self.read_chunk(dataset, chunks, number, &rows, to).map_err(|e| {
                 let first = chunks.grid.first_of(number);
                 Error::new(e.kind(), format!("the chunk of elements {first:?}: {}", e.message()))
             })?;
         }
         Ok(())
+    }
+
+    /// Whether a chunk reaches into the window.
+    fn is_wanted(&self, chunks: &Chunks, number: u64) -> bool {
+        let first = chunks.grid.first_of(number);
+        let parts = first.iter().zip(chunks.grid.chunk()).skip(1).zip(&self.window);
+        parts.into_iter().all(|((first, size), wanted)| *first < wanted.end && wanted.start < first + size)
     }
 
     /// Reads what the rows have of one chunk.
@@ -225,26 +280,35 @@ impl Reader {
         let end = first[0] + shape_of_chunk[0];
         // Others of its rows may be wanted next.
         let partial = first[0] < rows.start || rows.end < end.min(shape[0]);
-        if partial && let Some(chunk) = self.cache.get(number) {
+        let edge =
+            first.iter().zip(shape_of_chunk).zip(shape).any(|((first, chunk), all)| first + chunk > *all);
+        let without_filters = edge && !chunks.filters_edges;
+        let mut known = None;
+        if let Places::Table(table) = &chunks.places {
+            known = match table.find(number) {
+                Place::At(chunk) => Some(chunk),
+                Place::Nowhere => None,
+                Place::Lost(lost) => return Err(Error::new(ErrorKind::Format, lost.reason.clone())),
+            };
+        }
+        let is_plain = |chunk: &Chunk| without_filters || chunks.pipeline.is_plain(chunk.mask);
+        if !known.as_ref().is_some_and(is_plain)
+            && partial
+            && let Some(chunk) = self.cache.get((dataset.id, number))
+        {
             copy_rows(Source::Chunk(&chunk), self.column, shape_of_chunk, &first, shape, rows.clone(), to);
             return Ok(());
         }
         let chunk = match &chunks.places {
-            Places::Table(table) => match table.find(number) {
-                Place::At(chunk) => Some(chunk),
-                Place::Nowhere => None,
-                Place::Lost(lost) => return Err(Error::new(ErrorKind::Format, lost.reason.clone())),
-            },
-            Places::Library => self.load_by_library(dataset, &first)?,
+            Places::Table(_) => known,
+            Places::Library(handle) => self.load_by_library(dataset, handle, &first)?,
         };
         let Some(mut chunk) = chunk else {
             let source = Source::Fill(&dataset.fill);
             copy_rows(source, self.column, shape_of_chunk, &first, shape, rows.clone(), to);
             return Ok(());
         };
-        let edge =
-            first.iter().zip(shape_of_chunk).zip(shape).any(|((first, chunk), all)| first + chunk > *all);
-        if edge && !chunks.filters_edges {
+        if without_filters {
             chunk.mask = u32::MAX;
         }
         let plain = chunks.pipeline.is_plain(chunk.mask);
@@ -252,7 +316,7 @@ impl Reader {
             let message = format!("it must have {} bytes (got {})", chunks.size, chunk.size);
             return Err(Error::new(ErrorKind::Format, message));
         }
-        let loaded = matches!(chunks.places, Places::Library);
+        let loaded = matches!(chunks.places, Places::Library(_));
         if plain && !loaded {
             return self.read_plain(dataset, chunks, chunk, &first, rows, to);
         }
@@ -277,7 +341,7 @@ impl Reader {
             copy_rows(source, self.column, shape_of_chunk, &first, shape, rows.clone(), to);
             if partial {
                 let memory = std::mem::take(&mut self.memory);
-                self.memory = self.cache.put(number, memory).unwrap_or_default();
+                self.memory = self.cache.put((dataset.id, number), memory).unwrap_or_default();
             }
         }
         self.stats.decode_time += began.elapsed();
@@ -295,10 +359,10 @@ impl Reader {
         rows: &Range<u64>,
         to: &mut [u8],
     ) -> Result<()> {
-        let (shape, mut part) = (dataset.shape(), chunks.grid.chunk().to_vec());
-        let end = (first[0] + part[0]).min(rows.end);
+        let (shape, height) = (dataset.shape(), chunks.grid.chunk()[0]);
+        let end = (first[0] + height).min(rows.end);
         let begin = first[0].max(rows.start);
-        let row = chunks.size / part[0] as usize;
+        let row = chunks.size / height as usize;
         let (at, size) = ((begin - first[0]) as usize * row, (end - begin) as usize * row);
         let address = chunk.address.saturating_add(at as u64);
         self.stats.bytes_read += size as u64;
@@ -310,18 +374,23 @@ impl Reader {
         resize(&mut self.memory, size)?;
         dataset.file.read_at(address, &mut self.memory)?;
         // The part that was read is a chunk of its own.
-        let mut first = first.to_vec();
+        let (mut first, mut part) = (first.to_vec(), chunks.grid.chunk().to_vec());
         (first[0], part[0]) = (begin, end - begin);
         copy_rows(Source::Chunk(&self.memory), self.column, &part, &first, shape, rows.clone(), to);
         Ok(())
     }
 
     /// Has libhdf5 read a chunk, packed as it is. `None` if it was never written.
-    fn load_by_library(&mut self, dataset: &Dataset, first: &[u64]) -> Result<Option<Chunk>> {
+    fn load_by_library(
+        &mut self,
+        dataset: &Dataset,
+        handle: &hdf5::Dataset,
+        first: &[u64],
+    ) -> Result<Option<Chunk>> {
         let failed =
             |e: std::io::Error| Error::new(ErrorKind::Format, format!("libhdf5 cannot read it: {e}"));
         let library = hdf5::lock();
-        let size = dataset.handle.chunk_size(&library, first).map_err(failed)?;
+        let size = handle.chunk_size(&library, first).map_err(failed)?;
         if size == 0 {
             return Ok(None);
         }
@@ -330,7 +399,7 @@ impl Reader {
             Error::new(ErrorKind::Format, format!("a chunk must have less than 4 GiB (got {size} bytes)"))
         })?;
         let input = self.decoder.input(size as usize)?;
-        let mask = dataset.handle.read_chunk(&library, first, input).map_err(failed)?;
+        let mask = handle.read_chunk(&library, first, input).map_err(failed)?;
         self.stats.bytes_read += u64::from(size);
         Ok(Some(Chunk { address: 0, size, mask }))
     }

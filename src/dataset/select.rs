@@ -1,8 +1,11 @@
-//! What of a dataset is wanted: rows, and parts of rows, by index, slice and list, as Python has them.
+//! What of a dataset is wanted: rows, and parts of rows, by index, slice, list and mask, as Python has them.
 //!
 //! Indexes that are negative count from the end; slices are clipped at both ends and may go backwards; an index out of range is an error. Plain values; the
 //! reading of them uses a [`Reader`].
 
+use std::ops::Range;
+
+use super::memory::resize;
 use super::reader::Reader;
 use crate::error::{Error, Result};
 
@@ -25,6 +28,8 @@ pub enum Axis {
     },
     /// These, in this order, as often as they are named.
     List(Vec<i64>),
+    /// Those that are true, of as many as there are elements.
+    Mask(Vec<bool>),
 }
 
 impl Axis {
@@ -42,6 +47,13 @@ impl Axis {
             Self::All => Picks::Steps { first: 0, step: 1, count: n },
             Self::Index(i) => Picks::Steps { first: index(*i)?, step: 1, count: 1 },
             Self::List(list) => Picks::List(list.iter().map(|&i| index(i)).collect::<Result<_>>()?),
+            Self::Mask(mask) => {
+                if mask.len() as u64 != n {
+                    let rule = format!("a mask of axis {axis} must have {n} values, one for each element");
+                    return Err(Error::invalid(format!("{rule} (got {})", mask.len())));
+                }
+                Picks::List((0..n).zip(mask).filter(|(_, wanted)| **wanted).map(|(i, _)| i).collect())
+            }
             Self::Slice { step: 0, .. } => return Err(Error::invalid("step must not be 0 (got 0)")),
             Self::Slice { start, stop, step } => {
                 let (low, high) = if *step > 0 { (0, signed) } else { (-1, signed - 1) };
@@ -92,6 +104,21 @@ impl Picks {
         }
     }
 
+    /// From the least element to the one behind the greatest.
+    fn bounds(&self) -> Range<u64> {
+        match self {
+            Self::Steps { count: 0, .. } => 0..0,
+            Self::Steps { count, .. } => {
+                let (a, b) = (self.get(0), self.get(count - 1));
+                a.min(b)..a.max(b) + 1
+            }
+            Self::List(list) => {
+                let low = list.iter().min().copied().unwrap_or(0);
+                low..list.iter().max().map_or(low, |high| high + 1)
+            }
+        }
+    }
+
     fn is_all(&self, n: u64) -> bool {
         matches!(self, Self::Steps { first: 0, step: 1, count } if *count == n)
     }
@@ -104,14 +131,28 @@ pub struct Selection {
     pub axes: Vec<Axis>,
 }
 
-/// A selection of one dataset.
-struct Resolved {
+/// A selection of a dataset of a certain shape.
+#[derive(Debug)]
+pub(super) struct Resolved {
     picks: Vec<Picks>,
     shape: Vec<u64>,
 }
 
+impl Resolved {
+    /// The shape of the result.
+    pub(super) fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    /// Bytes of the result, of elements of that size; `None`: more than memory can be.
+    pub(super) fn size(&self, element: usize) -> Option<usize> {
+        let size = self.picks.iter().try_fold(element as u64, |size, pick| size.checked_mul(pick.count()))?;
+        usize::try_from(size).ok().filter(|&size| size <= isize::MAX as usize)
+    }
+}
+
 impl Selection {
-    fn resolve(&self, shape: &[u64]) -> Result<Resolved> {
+    pub(super) fn resolve(&self, shape: &[u64]) -> Result<Resolved> {
         if self.axes.len() > shape.len() {
             let rule = format!("a selection must have at most {} axes", shape.len());
             return Err(Error::invalid(format!("{rule} (got {})", self.axes.len())));
@@ -139,6 +180,10 @@ impl Selection {
 
 /// Bytes of rows that are read at a time to take parts out of them.
 const PIECE: usize = 1 << 20;
+/// Bytes of rows that are read at a time rather than to unpack chunks twice.
+const MOST_MEMORY: u64 = 64 << 20;
+/// Rows no farther apart than this are read with all between them.
+const NEAR: u64 = 8 << 10;
 
 impl Reader {
     /// Reads what is selected to `to`, and returns its shape. `to` may be larger; what is behind stays as it is.
@@ -146,43 +191,138 @@ impl Reader {
     /// # Errors
     /// `Invalid`: the selection is out of range, or larger than `to`. Otherwise as [`read`](Reader::read).
     pub fn select(&mut self, selection: &Selection, to: &mut [u8]) -> Result<Vec<u64>> {
-        let dataset = self.dataset().clone();
-        let (shape, element) = (dataset.shape(), self.element_size());
-        let Resolved { picks, shape: wanted } = selection.resolve(shape)?;
-        let size = picks.iter().try_fold(element as u64, |size, pick| size.checked_mul(pick.count()));
-        let fits = size.and_then(|size| usize::try_from(size).ok()).filter(|&size| size <= to.len());
-        let Some(size) = fits else {
-            let rule = format!("memory for {wanted:?} elements must have {} bytes", size.unwrap_or(u64::MAX));
-            return Err(Error::invalid(format!("{rule} (got {})", to.len())));
+        let resolved = selection.resolve(self.dataset().shape())?;
+        let size = resolved.size(self.element_size());
+        let Some(to) = size.and_then(|size| to.get_mut(..size)) else {
+            let (got, size) = (to.len(), size.unwrap_or(usize::MAX));
+            let rule = format!("memory for {:?} elements must have {size} bytes", resolved.shape);
+            return Err(Error::invalid(format!("{rule} (got {got})")));
         };
-        if size == 0 {
-            return Ok(wanted);
+        self.pick(&resolved, to, &|| true)?;
+        Ok(resolved.shape)
+    }
+
+    /// Reads what is selected to `to`, which must be as large, as long as `go_on` says so; returns whether all was read.
+    pub(super) fn pick(
+        &mut self,
+        resolved: &Resolved,
+        to: &mut [u8],
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<bool> {
+        if to.is_empty() {
+            return Ok(true);
         }
-        let to = &mut to[..size];
-        let (rows, inner) = (&picks[0], &picks[1..]);
-        let row = self.row_size();
-        let whole = inner.iter().zip(&shape[1..]).all(|(pick, &n)| pick.is_all(n));
-        let part = size / rows.count() as usize;
-        let most = if whole { u64::MAX } else { (PIECE / row).max(1) as u64 };
-        let (mut i, mut at) = (0, 0);
-        let mut memory = Vec::new();
-        while i < rows.count() {
-            let count = rows.run(i).min(most);
-            let (first, size) = (rows.get(i), count as usize * part);
-            let to = &mut to[at..at + size];
-            if whole {
-                self.read(first..first + count, to)?;
-            } else {
-                super::codec::resize(&mut memory, count as usize * row)?;
-                self.read(first..first + count, &mut memory)?;
-                for (row, to) in memory.chunks_exact(row).zip(to.chunks_exact_mut(part)) {
-                    let mut out = to;
-                    gather(inner, &shape[1..], element, row, &mut out);
+        let dataset = self.dataset().clone();
+        let (rows, inner) = (&resolved.picks[0], &resolved.picks[1..]);
+        self.set_window(inner.iter().map(Picks::bounds).collect());
+        let part = to.len() / rows.count() as usize;
+        let mut job = Job { reader: self, inner, shape: &dataset.shape()[1..], part, to, memory: Vec::new() };
+        let done = job.run(rows, go_on);
+        self.set_window(Vec::new());
+        done
+    }
+}
+
+/// A selection being read.
+struct Job<'a> {
+    reader: &'a mut Reader,
+    /// What is wanted of each row.
+    inner: &'a [Picks],
+    /// Of a row.
+    shape: &'a [u64],
+    /// Bytes wanted of each row.
+    part: usize,
+    to: &'a mut [u8],
+    /// Whole rows, of which parts are wanted.
+    memory: Vec<u8>,
+}
+
+impl Job<'_> {
+    fn run(&mut self, rows: &Picks, go_on: &dyn Fn() -> bool) -> Result<bool> {
+        let row = self.reader.row_size().max(1);
+        let whole = self.inner.iter().zip(self.shape).all(|(pick, &n)| pick.is_all(n));
+        let mut most = if whole { PIECE.max(row) / row * 16 } else { (PIECE / row).max(1) } as u64;
+        let height = self.reader.dataset().chunk_shape().map_or(1, |chunk| chunk[0]);
+        if whole || height.saturating_mul(row as u64) <= MOST_MEMORY {
+            // Each chunk at once.
+            most = most.max(height).next_multiple_of(height);
+        }
+        match rows {
+            Picks::List(list) => {
+                let mut runs = Vec::new();
+                let mut i = 0;
+                while i < list.len() as u64 {
+                    let count = rows.run(i).min(most);
+                    runs.push((list[i as usize], count, i));
+                    i += count;
+                }
+                // A chunk that is wanted often is unpacked once.
+                runs.sort();
+                for (first, count, i) in runs {
+                    if !go_on() {
+                        return Ok(false);
+                    }
+                    self.read(first, count, i, whole)?;
                 }
             }
-            (i, at) = (i + count, at + size);
+            Picks::Steps { step, count, .. } => {
+                let apart = step.unsigned_abs().saturating_mul(row as u64);
+                let near = *step != 1 && apart <= NEAR;
+                let most = if near { (PIECE as u64 / apart).max(1) } else { most };
+                let mut i = 0;
+                while i < *count {
+                    if !go_on() {
+                        return Ok(false);
+                    }
+                    let n = if near { most.min(count - i) } else { rows.run(i).min(most) };
+                    match near {
+                        true => self.read_near(rows, i..i + n)?,
+                        false => self.read(rows.get(i), n, i, whole)?,
+                    }
+                    i += n;
+                }
+            }
         }
-        Ok(wanted)
+        Ok(true)
+    }
+
+    /// Reads `count` rows from `first` on, which are the wanted ones from number `i` on.
+    fn read(&mut self, first: u64, count: u64, i: u64, whole: bool) -> Result<()> {
+        let at = i as usize * self.part;
+        let size = count as usize * self.part;
+        if whole {
+            return self.reader.read(first..first + count, &mut self.to[at..at + size]);
+        }
+        self.load(first..first + count)?;
+        for (k, i) in (i..i + count).enumerate() {
+            self.copy(k, i);
+        }
+        Ok(())
+    }
+
+    /// Reads the wanted rows of numbers `range`, and all between them.
+    fn read_near(&mut self, rows: &Picks, range: Range<u64>) -> Result<()> {
+        let (a, b) = (rows.get(range.start), rows.get(range.end - 1));
+        let low = a.min(b);
+        self.load(low..a.max(b) + 1)?;
+        for i in range {
+            self.copy((rows.get(i) - low) as usize, i);
+        }
+        Ok(())
+    }
+
+    /// Reads rows to our own memory.
+    fn load(&mut self, rows: Range<u64>) -> Result<()> {
+        resize(&mut self.memory, (rows.end - rows.start) as usize * self.reader.row_size())?;
+        self.reader.read_window(rows, &mut self.memory)
+    }
+
+    /// Copies what is wanted of row number `k` of our memory to its place, number `i`.
+    fn copy(&mut self, k: usize, i: u64) {
+        let row = self.reader.row_size();
+        let from = &self.memory[k * row..][..row];
+        let mut out = &mut self.to[i as usize * self.part..][..self.part];
+        gather(self.inner, self.shape, self.reader.element_size(), from, &mut out);
     }
 }
 
@@ -243,6 +383,10 @@ mod tests {
         assert!(picked(&slice(None, None, -1), 0).is_empty());
         assert_eq!(picked(&Axis::List(vec![3, -1, 3]), 6), [3, 5, 3]);
         assert_eq!(picked(&Axis::Index(-6), 6), [0]);
+        assert_eq!(picked(&Axis::Mask(vec![true, false, true]), 3), [0, 2]);
+        assert_eq!(Axis::List(vec![3, -1, 3]).resolve(0, 6).unwrap().bounds(), 3..6);
+        assert_eq!(slice(Some(4), Some(0), -2).resolve(0, 6).unwrap().bounds(), 2..5);
+        assert_eq!(slice(Some(4), Some(0), 1).resolve(0, 6).unwrap().bounds(), 0..0);
     }
 
     #[test]
@@ -255,6 +399,7 @@ mod tests {
         says(Axis::Index(i64::MIN), "(got -9223372036854775808)");
         says(Axis::List(vec![0, -7]), "(got -7)");
         says(slice(None, None, 0), "step must not be 0");
+        says(Axis::Mask(vec![true; 5]), "a mask of axis 1 must have 6 values, one for each element (got 5)");
         let error = Selection { axes: vec![Axis::All; 3] }.shape(&[9, 6]).unwrap_err();
         assert!(error.message().contains("at most 2 axes (got 3)"), "{error}");
         let axes = vec![Axis::Index(2), slice(None, None, 4)];

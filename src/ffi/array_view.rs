@@ -1,7 +1,7 @@
 //! Views of arrays
 //!
-//! A view is a look at frames where they are: at a chunk that was received, or into a history. It is held until it is released, whatever
-//! becomes of the stream or history meanwhile. A chunk's frames do not change. Frames of a history are overwritten at some time, also while a
+//! A view is a look at frames where they are: at a chunk that was received, into a history, or at what was read of a dataset. It is held until it is released, whatever
+//! becomes of the stream, history or reader meanwhile. A chunk's frames, and those of a dataset, do not change. Frames of a history are overwritten at some time, also while a
 //! view is held; aq_array_view_check() and aq_array_view_release() tell: first look, or copy, then ask.
 
 use std::ffi::c_void;
@@ -12,6 +12,7 @@ use super::guard::{Outcome, guard};
 use super::handle::{self, Opaque};
 use super::sized::{self, SizedStruct};
 use super::status::aq_status;
+use crate::dataset::ResultView;
 use crate::error::{Error, ErrorKind, Result};
 use crate::signal::array::Layout;
 use crate::signal::chunk::Chunk;
@@ -28,7 +29,7 @@ pub struct aq_array_view {
     pub data: *const c_void,
     /// Bytes of all elements.
     pub size: usize,
-    /// Axes, at least 1; the first is time.
+    /// Axes, at least 1, the first being time; of what was read of a dataset 0 when every axis was selected by an index.
     pub ndim: usize,
     /// Elements along each axis.
     pub shape: *const usize,
@@ -83,6 +84,11 @@ impl Opaque for Held {
 
 enum Owner {
     Chunk(Chunk),
+    /// What was read of a dataset.
+    Result {
+        _result: ResultView,
+        layout: Layout,
+    },
     /// Frames of a history from `start` on, in time.
     Window {
         history: Arc<History>,
@@ -95,7 +101,7 @@ impl Owner {
     fn layout(&self) -> &Layout {
         match self {
             Self::Chunk(chunk) => &chunk.layout,
-            Self::Window { layout, .. } => layout,
+            Self::Window { layout, .. } | Self::Result { layout, .. } => layout,
         }
     }
 
@@ -138,6 +144,13 @@ impl ViewOut {
         self.write(Owner::Chunk(chunk), data, view)
     }
 
+    /// Writes a view of what was read of a dataset.
+    pub fn result(self, result: ResultView) -> Result<Outcome> {
+        let layout = layout(&result)?;
+        let data = result.data().as_ptr();
+        self.write(Owner::Result { _result: result, layout }, data, aq_array_view::DEFAULT)
+    }
+
     /// Writes a view into a history.
     pub fn window(self, history: Arc<History>, window: Window) -> Result<Outcome> {
         let Window { data, layout, stop, stamp } = window;
@@ -150,20 +163,7 @@ impl ViewOut {
         // SAFETY: just made.
         let written = unsafe { handle::borrow(held, "view") }.and_then(|owner| {
             // The lists lie in the handle, which stays where it is.
-            let layout = owner.layout();
-            let empty = layout.is_empty();
-            let value = aq_array_view {
-                // wrapping_add: within the memory by the layout's invariant, but where there are no elements.
-                data: if empty { data } else { data.wrapping_add(layout.offset()) }.cast(),
-                size: layout.size(),
-                ndim: layout.shape().len(),
-                shape: layout.shape().as_ptr(),
-                strides: layout.strides().as_ptr(),
-                contiguous: layout.is_c_order().into(),
-                frames: layout.shape().first().copied().unwrap_or(0),
-                held: held.cast(),
-                ..view
-            };
+            let value = aq_array_view { held: held.cast(), ..describe(owner.layout(), data, view) };
             // SAFETY: checked by new.
             unsafe { sized::write(self.0, &value, "view") }
         });
@@ -172,6 +172,37 @@ impl ViewOut {
             let _ = unsafe { handle::free(held, "view") };
         })
     }
+}
+
+/// What a view says of its memory.
+fn describe(layout: &Layout, data: *const u8, view: aq_array_view) -> aq_array_view {
+    let empty = layout.is_empty();
+    aq_array_view {
+        // wrapping_add: within the memory by the layout's invariant, but where there are no elements.
+        data: if empty { data } else { data.wrapping_add(layout.offset()) }.cast(),
+        size: layout.size(),
+        ndim: layout.shape().len(),
+        shape: layout.shape().as_ptr(),
+        strides: layout.strides().as_ptr(),
+        contiguous: layout.is_c_order().into(),
+        frames: layout.shape().first().copied().unwrap_or(0),
+        ..view
+    }
+}
+
+fn layout(result: &ResultView) -> Result<Layout> {
+    // Within memory, as the result is, but for axes of a result without elements.
+    let axis = |&n: &u64| usize::try_from(n).unwrap_or(usize::MAX);
+    Layout::c_order(result.item_size(), &result.shape().iter().map(axis).collect::<Vec<_>>())
+}
+
+/// Calls a function with a view of what was read of a dataset, which holds nothing that could be released.
+pub fn with_view(result: &ResultView, function: impl FnOnce(*const aq_array_view)) -> Result<()> {
+    let layout = layout(result)?;
+    let struct_size = size_of::<aq_array_view>();
+    let view = aq_array_view { struct_size, ..aq_array_view::DEFAULT };
+    function(&describe(&layout, result.data().as_ptr(), view));
+    Ok(())
 }
 
 /// Writes zeros, and the struct's size: a view that holds nothing.

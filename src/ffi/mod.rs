@@ -54,6 +54,13 @@
 //! | [`stream_node`] | `aq_stream_node_stats`, what nodes have in common |
 //! | [`poll_thread`], [`stream_converter`], [`channel_splitter`], [`chunk_resizer`] | the nodes: `aq_poll_thread_*` and so on |
 //! | [`stream_graph`] | `aq_stream_graph_*` |
+//! | [`element_type`] | `aq_element_type`, what elements of datasets are |
+//! | [`dataset`] | `aq_dataset_*` |
+//! | [`selection`] | `aq_selection_*` |
+//! | [`stage`] | `aq_stage_*`, `aq_stage_pool_*` |
+//! | [`dataset_reader`] | `aq_reader_*` |
+//! | [`future`] | `aq_future_*` |
+//! | [`request_pool`] | `aq_request_pool_*` |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -80,6 +87,9 @@ pub mod chunk_resizer;
 pub mod chunk_stream;
 pub mod config_server;
 pub mod copy;
+pub mod dataset;
+pub mod dataset_reader;
+pub mod element_type;
 pub mod event;
 pub mod event_file;
 pub mod event_flush;
@@ -89,6 +99,7 @@ pub mod event_record;
 pub mod event_stats;
 pub mod filter;
 pub mod filter_callback;
+pub mod future;
 pub mod guard;
 pub mod handle;
 pub mod heap;
@@ -113,7 +124,9 @@ pub mod poll_thread;
 pub mod reader;
 pub mod recv;
 pub mod registry;
+pub mod request_pool;
 pub mod ring;
+pub mod selection;
 pub mod send_group;
 pub mod send_heap;
 pub mod send_stats;
@@ -122,6 +135,7 @@ pub mod send_transport;
 pub mod signal;
 pub mod sink;
 pub mod sized;
+pub mod stage;
 pub mod stats;
 pub mod status;
 pub mod stream_converter;

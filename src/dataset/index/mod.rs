@@ -11,6 +11,8 @@
 mod btree;
 mod header;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::hdf5::{Dataset, Library};
 
@@ -19,6 +21,9 @@ pub trait Bytes {
     /// Addresses count from the superblock.
     fn read(&self, address: u64, size: usize) -> Option<Vec<u8>>;
 }
+
+/// A number for each axis; most datasets have few.
+pub type Position = SmallVec<[u64; 4]>;
 
 /// How chunks divide a dataset: number 0 first, the last axis counting fastest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +75,8 @@ impl Grid {
     }
 
     /// The first element of a chunk, along each axis.
-    pub fn first_of(&self, mut number: u64) -> Vec<u64> {
-        let mut first = vec![0; self.rank()];
+    pub fn first_of(&self, mut number: u64) -> Position {
+        let mut first: Position = smallvec![0; self.rank()];
         for axis in (0..self.rank()).rev() {
             let count = self.count[axis].max(1);
             first[axis] = number % count * self.chunk[axis];
@@ -218,7 +223,7 @@ pub(super) mod tests {
         for number in 0..8 {
             assert_eq!(grid.number_of_first(&grid.first_of(number)), Some(number));
         }
-        assert_eq!(grid.first_of(5), [20, 5, 0]);
+        assert_eq!(grid.first_of(5)[..], [20, 5, 0]);
         assert_eq!(grid.number_of_first(&[20, 6, 0]), None);
         assert_eq!(grid.number_of_first(&[40, 0, 0]), None);
         assert_eq!(grid.number_of_first(&[0, 0]), None);

@@ -125,7 +125,19 @@ impl File {
                 let set_locking = transmute::<*mut c_void, raw::SetFileLocking>(function);
                 check(set_locking(access.0, false, true))?;
             }
-            Ok(Self { handle: Handle::new(raw::H5Fopen(path.as_ptr(), 0, access.0))? })
+            // A file that is written so that it can be read meanwhile (SWMR) must be opened in this way, and others cannot be.
+            const SWMR_READ: c_uint = 0x40;
+            let open = |access| {
+                Handle::new(raw::H5Fopen(path.as_ptr(), 0, access)).or_else(|reason| {
+                    Handle::new(raw::H5Fopen(path.as_ptr(), SWMR_READ, access)).map_err(|_| reason)
+                })
+            };
+            // What has it open in this process decided on locks already: no other is taken.
+            let handle = open(access.0).or_else(|reason| match reason.to_string() {
+                text if text.contains("file locking flag") => open(DEFAULT),
+                _ => Err(reason),
+            });
+            Ok(Self { handle: handle? })
         }
     }
 
@@ -197,6 +209,14 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Forgets what is known of it, so that what another process has written since is found. Nothing is done by a library without this function.
+    pub fn refresh(&self, _library: &Library) -> io::Result<()> {
+        let Some(function) = raw::optional(c"H5Drefresh") else { return Ok(()) };
+        // SAFETY: the lock is held; the function has this type since 1.10.
+        check(unsafe { transmute::<*mut c_void, raw::Refresh>(function)(self.handle.0) })?;
+        Ok(())
+    }
+
     /// Its sizes; `None` for one without elements by type (a null space).
     pub fn extent(&self, _library: &Library) -> io::Result<Option<Extent>> {
         // SAFETY: the lock is held; the vectors are as long as the rank.

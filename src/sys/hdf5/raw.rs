@@ -130,6 +130,8 @@ unsafe extern "C" {
 pub type SetFileLocking = unsafe extern "C" fn(plist: Id, on: bool, ignore_when_disabled: bool) -> c_int;
 /// `H5Oget_info2`, from 1.10.3 on where deprecated functions were not left out. The struct begins with a long and the address.
 pub type ObjectInfo = unsafe extern "C" fn(object: Id, info: *mut c_void, fields: c_uint) -> c_int;
+/// `H5Drefresh`, from 1.10 on.
+pub type Refresh = unsafe extern "C" fn(dataset: Id) -> c_int;
 /// `H5Dchunk_iter`, with this type from 1.14 on.
 pub type ChunkIter =
     unsafe extern "C" fn(dataset: Id, transfer: Id, each: EachChunk, data: *mut c_void) -> c_int;
