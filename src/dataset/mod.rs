@@ -11,6 +11,7 @@
 //! | `codec/` | unpacking chunks |
 //! | `strips.rs` | from chunks to rows, and from records to columns |
 //! | `reader.rs`, `cache.rs` | rows, for one thread; unpacked chunks, for several |
+//! | `tree.rs` | what is in a file |
 //! | `select.rs` | rows and parts of rows by index, slice and list |
 //! | `stream/` | blocks of rows, read ahead by several threads |
 
@@ -25,6 +26,7 @@ mod reader;
 mod select;
 mod stream;
 mod strips;
+mod tree;
 
 pub use cache::ChunkCache;
 pub use codec::{Decoder, Pipeline};
@@ -34,3 +36,4 @@ pub use file::File;
 pub use reader::{ReadStats, Reader};
 pub use select::{Axis, Selection};
 pub use stream::{Block, BlockQueue, Progress, RowError, RowIter, StreamConfig, remainder, stream};
+pub use tree::{Entry, Target};

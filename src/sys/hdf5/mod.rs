@@ -6,6 +6,7 @@
 
 mod kind;
 mod raw;
+mod tree;
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
 use std::io;
@@ -16,6 +17,7 @@ use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 
 pub use kind::{Class, Kind};
 use raw::Id;
+pub use tree::Target;
 
 static LOCK: ReentrantMutex<()> = ReentrantMutex::new(());
 
@@ -82,6 +84,11 @@ fn error() -> io::Error {
     io::Error::other(if text.is_empty() { "libhdf5 gives no reason".to_owned() } else { text })
 }
 
+/// Whether a reason of libhdf5 is that there is no object of that name.
+pub fn is_missing(reason: &str) -> bool {
+    ["doesn't exist", "not found"].iter().any(|words| reason.contains(words))
+}
+
 fn check(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(error()) } else { Ok(result) }
 }
@@ -93,6 +100,20 @@ struct Handle(Id);
 impl Handle {
     fn new(id: Id) -> io::Result<Self> {
         if id < 0 { Err(error()) } else { Ok(Self(id)) }
+    }
+
+    /// The address of the object's header, from the superblock, where the library tells it.
+    fn header(&self, _library: &Library) -> Option<u64> {
+        let function = raw::optional(c"H5Oget_info2")?;
+        // 160 bytes in all versions.
+        let mut info = [0u64; 64];
+        const BASIC: c_uint = 1;
+        // SAFETY: the lock is held; the function has this type in all versions; the memory is larger than its struct.
+        let result = unsafe {
+            let object_info = transmute::<*mut c_void, raw::ObjectInfo>(function);
+            object_info(self.0, info.as_mut_ptr().cast(), BASIC)
+        };
+        (result >= 0).then_some(info[1])
     }
 }
 
@@ -298,17 +319,8 @@ impl Dataset {
     }
 
     /// The address of its header, from the superblock, where the library tells it.
-    pub fn header(&self, _library: &Library) -> Option<u64> {
-        let function = raw::optional(c"H5Oget_info2")?;
-        // 160 bytes in all versions.
-        let mut info = [0u64; 64];
-        const BASIC: c_uint = 1;
-        // SAFETY: the lock is held; the function has this type in all versions; the memory is larger than its struct.
-        let result = unsafe {
-            let object_info = transmute::<*mut c_void, raw::ObjectInfo>(function);
-            object_info(self.handle.0, info.as_mut_ptr().cast(), BASIC)
-        };
-        (result >= 0).then_some(info[1])
+    pub fn header(&self, library: &Library) -> Option<u64> {
+        self.handle.header(library)
     }
 
     /// Calls `each` with offset, filter mask, address and size of every chunk that there is. False if this version of the library cannot.
