@@ -12,7 +12,7 @@
 //! | `memory.rs` | memory of a size that a file tells |
 //! | `strips.rs` | from chunks to rows, and from records to columns |
 //! | `reader.rs`, `cache.rs` | rows, for one thread; unpacked chunks, for several |
-//! | `tree.rs` | what is in a file |
+//! | `tree.rs`, `describe.rs` | what is in a file, and what a dataset is |
 //! | `select.rs` | rows and parts of rows by index, slice and list |
 //! | `stream/` | blocks of rows, read ahead by several threads |
 
@@ -24,6 +24,7 @@ mod codec;
 mod codec;
 #[expect(clippy::module_inception, reason = "the module is named after its domain, the type as well")]
 mod dataset;
+mod describe;
 mod dtype;
 mod file;
 mod index;
@@ -37,6 +38,7 @@ mod tree;
 pub use cache::ChunkCache;
 pub use codec::{Decoder, Pipeline};
 pub use dataset::{Dataset, PathKind};
+pub use describe::{Attribute, AttributeValue, Description, Filter, Layout};
 pub use dtype::{DataType, Field, Form, Swap, swap_elements};
 pub use file::File;
 pub use reader::{ReadStats, Reader};

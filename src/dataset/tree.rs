@@ -37,12 +37,12 @@ impl File {
             let library = hdf5::lock();
             self.library.links(&library, path)
         };
-        let first = links(&top).map_err(|e| {
+        let (address, first) = links(&top).map_err(|e| {
             let reason = e.to_string();
             let kind = if hdf5::is_missing(&reason) { ErrorKind::NotFound } else { ErrorKind::Format };
             Error::new(kind, format!("group {top} of {}: {reason}", self.path().display()))
         })?;
-        let mut seen = HashSet::new();
+        let mut seen: HashSet<u64> = address.into_iter().collect();
         // The groups that are being walked through, and what is left of each.
         let mut groups = vec![(top, first.into_iter())];
         while let Some((path, rest)) = groups.last_mut() {
@@ -59,7 +59,7 @@ impl File {
                 entry.cut = again || depth >= MAX_DEPTH;
                 if !entry.cut {
                     match links(&entry.path) {
-                        Ok(links) => inside = Some((entry.path.clone(), links.into_iter())),
+                        Ok((_, links)) => inside = Some((entry.path.clone(), links.into_iter())),
                         Err(reason) => entry.target = Target::Broken(reason.to_string()),
                     }
                 }

@@ -52,6 +52,20 @@ unsafe extern "C" {
     pub fn H5Dget_type(dataset: Id) -> Id;
     pub fn H5Dget_create_plist(dataset: Id) -> Id;
     pub fn H5Dget_offset(dataset: Id) -> u64;
+    pub fn H5Dget_storage_size(dataset: Id) -> u64;
+    pub fn H5Dvlen_reclaim(kind: Id, space: Id, transfer: Id, memory: *mut c_void) -> c_int;
+    pub fn H5Aiterate2(
+        object: Id,
+        index: c_int,
+        order: c_int,
+        next: *mut u64,
+        each: EachAttribute,
+        data: *mut c_void,
+    ) -> c_int;
+    pub fn H5Aopen(object: Id, name: *const c_char, access: Id) -> Id;
+    pub fn H5Aget_space(attribute: Id) -> Id;
+    pub fn H5Aget_type(attribute: Id) -> Id;
+    pub fn H5Aread(attribute: Id, memory_type: Id, to: *mut c_void) -> c_int;
     pub fn H5Dget_chunk_storage_size(dataset: Id, offset: *const u64, size: *mut u64) -> c_int;
     pub fn H5Dread_chunk(
         dataset: Id,
@@ -137,6 +151,13 @@ pub type ObjectInfo = unsafe extern "C" fn(object: Id, info: *mut c_void, fields
 pub type ChunkIter =
     unsafe extern "C" fn(dataset: Id, transfer: Id, each: EachChunk, data: *mut c_void) -> c_int;
 
+/// Called for each attribute of an object.
+pub type EachAttribute =
+    unsafe extern "C" fn(object: Id, name: *const c_char, info: *const c_void, data: *mut c_void) -> c_int;
+/// `H5Dget_num_chunks`, from 1.10.5 on.
+pub type CountChunks = unsafe extern "C" fn(dataset: Id, space: Id, count: *mut u64) -> c_int;
+/// `H5Dget_chunk_index_type`, from 1.10 on; not meant for everybody.
+pub type IndexType = unsafe extern "C" fn(dataset: Id, kind: *mut c_int) -> c_int;
 /// Called for each link of a group; what `info` points to begins with the kind of the link in all versions.
 pub type EachLink =
     unsafe extern "C" fn(group: Id, name: *const c_char, info: *const c_int, data: *mut c_void) -> c_int;

@@ -31,24 +31,28 @@ pub enum Target {
     Broken(String),
 }
 
+/// The links of a group, and the address of its header.
+pub type Links = (Option<u64>, Vec<(String, Target)>);
+
 const HARD: c_int = 0;
 const SOFT: c_int = 1;
 const EXTERNAL: c_int = 64;
 
 impl File {
-    /// The links of a group, by name.
-    pub fn links(&self, library: &Library, group: &str) -> io::Result<Vec<(String, Target)>> {
+    /// The links of a group, by name, and the address of its header, where the library tells it.
+    pub fn links(&self, library: &Library, group: &str) -> io::Result<Links> {
         let group = c_text(group.as_bytes())?;
         // SAFETY: the lock is held; the path is a C string.
         let group = Handle::new(unsafe { raw::H5Oopen(self.handle.0, group.as_ptr(), DEFAULT) })?;
         let links = names(&group)?.into_iter();
-        Ok(links
+        let links = links
             .map(|(name, kind)| {
                 let target = target(library, &group, &name, kind);
                 let target = target.unwrap_or_else(|reason| Target::Broken(reason.to_string()));
                 (name.to_string_lossy().into_owned(), target)
             })
-            .collect())
+            .collect();
+        Ok((group.header(library), links))
     }
 }
 
