@@ -59,6 +59,9 @@ const SECTIONS: &[&str] = &[
     "chunk_resizer",
     "stream_graph",
     "element_type",
+    "streamer",
+    "block_queue",
+    "row_iter",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

@@ -43,5 +43,7 @@ pub use dtype::{DataType, Field, Form, Swap, swap_elements};
 pub use file::File;
 pub use reader::{ReadStats, Reader};
 pub use select::{Axis, Selection};
-pub use stream::{Block, BlockQueue, Progress, RowError, RowIter, StreamConfig, remainder, stream};
+pub use stream::{
+    Block, BlockQueue, Progress, Remainder, RowError, RowIter, StreamConfig, remainder, stream,
+};
 pub use tree::{Entry, Target};

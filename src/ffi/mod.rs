@@ -50,6 +50,9 @@
 //! | [`poll_thread`], [`stream_converter`], [`channel_splitter`], [`chunk_resizer`] | the nodes: `aq_poll_thread_*` and so on |
 //! | [`stream_graph`] | `aq_stream_graph_*` |
 //! | [`element_type`] | `aq_element_type`, what elements of datasets are |
+//! | [`streamer`] | `aq_streamer_*`: HDF5 files to be streamed |
+//! | [`block_queue`] | `aq_block_queue_*`, `aq_block_*`: a dataset, block by block |
+//! | [`row_iter`] | `aq_row_iter_*`: a dataset, row by row |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -69,6 +72,7 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 pub mod array_view;
+pub mod block_queue;
 pub mod callback;
 pub mod channel_splitter;
 pub mod chunk;
@@ -106,6 +110,7 @@ pub mod reader;
 pub mod recv;
 pub mod registry;
 pub mod ring;
+pub mod row_iter;
 pub mod send_group;
 pub mod send_heap;
 pub mod send_stats;
@@ -119,6 +124,7 @@ pub mod status;
 pub mod stream_converter;
 pub mod stream_graph;
 pub mod stream_node;
+pub mod streamer;
 pub mod tcp_reader;
 pub mod text;
 pub mod thread_pool;

@@ -102,6 +102,35 @@ pub unsafe fn write_whole_text(
     Ok(Outcome::Done)
 }
 
+/// Writes `numbers` to the caller's array of the argument `name` if they fit; and how many there are to `count`, in any case.
+///
+/// # Safety
+/// `array` is NULL or has `capacity` numbers that may be written; `count` is NULL or may be written.
+pub unsafe fn slice_out(
+    numbers: &[u64],
+    array: *mut u64,
+    capacity: usize,
+    count: *mut usize,
+    name: &str,
+) -> Result<Outcome> {
+    if capacity > 0 && (array.is_null() || !array.is_aligned()) {
+        return Err(Error::invalid(format!(
+            "{name} must not be NULL (nor misaligned) when its capacity is {capacity}"
+        )));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { Out::new(count, "ndim") }?.write(numbers.len());
+    if capacity < numbers.len() {
+        let reason = format!("capacity must be at least {} (got {capacity})", numbers.len());
+        return Err(Error::new(ErrorKind::Truncated, reason));
+    }
+    if !numbers.is_empty() {
+        // SAFETY: not NULL, aligned, and no more than `capacity` numbers, by the caller's promise.
+        unsafe { array.copy_from_nonoverlapping(numbers.as_ptr(), numbers.len()) };
+    }
+    Ok(Outcome::Done)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

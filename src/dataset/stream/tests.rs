@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::plan::Plan;
-use super::queue::{BlockQueue, Source};
+use super::queue::{BlockQueue, RowForm, Source};
 use super::{RowError, RowIter};
+use crate::dataset::dtype::{DataType, Form};
 use crate::dataset::reader::ReadStats;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ring::{GetError, Wait};
+use crate::sys::poll::{self, is_readable};
 
 /// Rows of two bytes, each of which is the row's number. Rows that a bad one is among fail, those with row 66 panic.
 struct Numbers {
@@ -44,6 +46,14 @@ impl Source for Numbers {
 
 fn sources(threads: usize, bad: &[u64]) -> Vec<Box<dyn Source>> {
     (0..threads).map(|_| Box::new(Numbers { bad: bad.to_vec(), gate: None }) as Box<dyn Source>).collect()
+}
+
+/// Bytes, so many in a row.
+impl From<usize> for RowForm {
+    fn from(size: usize) -> Self {
+        let dtype = DataType { size: 1, big_endian: false, form: Form::Uint };
+        Self { size, shape: vec![size as u64], dtype, rows: 0 }
+    }
 }
 
 /// A source that waits to be told, and the ends to do that by.
@@ -216,4 +226,34 @@ fn memory_that_there_is_not_is_an_error_with_its_numbers() {
         assert_eq!(error.kind(), ErrorKind::NoMemory);
         assert!(error.message().contains(&format!("3 blocks of {rows} rows of {size} bytes")), "{error}");
     }
+}
+
+#[test]
+fn the_descriptor_is_readable_while_a_get_would_not_wait() {
+    let (source, begun, go) = gated();
+    let queue = BlockQueue::start(plan(30, 10), 2, true, 9, vec![source]).unwrap();
+    let readable = |queue: &BlockQueue| is_readable(queue.data_fd().unwrap());
+    for _ in 0..3 {
+        begun.recv().unwrap();
+        assert!(!readable(&queue));
+        assert_eq!(queue.get(Wait::No).unwrap_err(), GetError::Empty);
+        go.send(()).unwrap();
+        let fd = queue.data_fd().unwrap();
+        assert_eq!(poll::readable(&[fd], None).unwrap(), [true]);
+        assert_eq!(queue.get(Wait::No).unwrap().shape(), [10, 2]);
+    }
+    // The end is told, too, for good.
+    assert_eq!(poll::readable(&[queue.data_fd().unwrap()], None).unwrap(), [true]);
+    assert_eq!(queue.get(Wait::No).unwrap_err(), GetError::Stopped);
+    assert!(readable(&queue));
+
+    let (source, begun, go) = gated();
+    let queue = BlockQueue::start(plan(30, 10), 2, false, 9, vec![source]).unwrap();
+    begun.recv().unwrap();
+    assert!(!readable(&queue));
+    queue.close();
+    // The block that was begun is still to come.
+    assert!(!readable(&queue));
+    go.send(()).unwrap();
+    assert_eq!(poll::readable(&[queue.data_fd().unwrap()], None).unwrap(), [true]);
 }
