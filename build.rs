@@ -59,8 +59,8 @@ const SECTIONS: &[&str] = &[
     "chunk_resizer",
     "stream_graph",
     "element_type",
-    "streamer",
     "block_queue",
+    "streamer",
     "row_iter",
 ];
 

@@ -144,20 +144,20 @@ pub unsafe extern "C" fn aq_block_queue_block_size(
 /// What an element of its blocks is: of the field, if the queue has one.
 ///
 /// @param queue the queue
-/// @param type receives it; initialised with aq_element_type_init(); valid until aq_block_queue_free()
+/// @param element receives it; initialised with aq_element_type_init(); valid until aq_block_queue_free()
 /// @return AQ_OK
 ///
 /// Threads: any, at the same time as all functions of the queue but aq_block_queue_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aq_block_queue_dtype(
     queue: *const aq_block_queue,
-    r#type: *mut aq_element_type,
+    element: *mut aq_element_type,
 ) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let queue = unsafe { handle::borrow(queue, "queue") }?;
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
-        unsafe { queue.element_type.write(r#type) }
+        unsafe { queue.element_type.write(element) }
     })
 }
 
@@ -310,7 +310,7 @@ pub unsafe extern "C" fn aq_block_queue_free(queue: *mut aq_block_queue) -> aq_s
 /// @param block the block
 /// @param data receives where they are: writable by nobody, aligned to a page, valid until aq_block_release()
 /// @param size receives their bytes; may be NULL
-/// @return AQ_OK; when the rows could not be read, why: AQ_E_FORMAT or AQ_E_TRUNCATED where the file is damaged, AQ_E_IO, AQ_E_NO_MEMORY. The blocks behind it are not
+/// @return AQ_OK; when the rows could not be read, why: AQ_E_FORMAT or AQ_E_TRUNCATED where the file is damaged, AQ_E_IO, AQ_E_NOMEM. The blocks behind it are not
 ///     affected
 ///
 /// Threads: any, at the same time as all functions of the block but aq_block_release().
@@ -361,17 +361,17 @@ pub unsafe extern "C" fn aq_block_shape(
 /// What an element of the block is.
 ///
 /// @param block the block
-/// @param type receives it; initialised with aq_element_type_init(); valid until aq_block_release()
+/// @param element receives it; initialised with aq_element_type_init(); valid until aq_block_release()
 /// @return AQ_OK
 ///
 /// Threads: any, at the same time as all functions of the block but aq_block_release().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn aq_block_dtype(block: *const aq_block, r#type: *mut aq_element_type) -> aq_status {
+pub unsafe extern "C" fn aq_block_dtype(block: *const aq_block, element: *mut aq_element_type) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let block = unsafe { handle::borrow(block, "block") }?;
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
-        unsafe { block.element_type.write(r#type) }
+        unsafe { block.element_type.write(element) }
     })
 }
 

@@ -78,20 +78,20 @@ pub unsafe extern "C" fn aq_row_iter_new(
 /// What an element of the rows is.
 ///
 /// @param rows the iterator
-/// @param type receives it; initialised with aq_element_type_init(); valid until aq_row_iter_free()
+/// @param element receives it; initialised with aq_element_type_init(); valid until aq_row_iter_free()
 /// @return AQ_OK
 ///
 /// Threads: any, at the same time as all functions of the iterator but aq_row_iter_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aq_row_iter_dtype(
     rows: *const aq_row_iter,
-    r#type: *mut aq_element_type,
+    element: *mut aq_element_type,
 ) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let rows = unsafe { handle::borrow(rows, "rows") }?;
         // SAFETY: NULL or a struct of its struct_size by the caller's contract.
-        unsafe { rows.element_type.write(r#type) }
+        unsafe { rows.element_type.write(element) }
     })
 }
 

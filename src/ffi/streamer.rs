@@ -195,7 +195,7 @@ pub unsafe extern "C" fn aq_streamer_open(
 /// @param config how; copied; NULL for the defaults
 /// @param out receives the queue; free it with aq_block_queue_free()
 /// @return AQ_OK; AQ_E_NOT_FOUND when there is no such dataset, or no such field; AQ_E_INVALID when a field of config is out of range, or the dataset is
-///     empty; AQ_E_UNSUPPORTED when the dataset has a type, or a rank of 0, that cannot be streamed; AQ_E_NO_MEMORY when there is no memory for the
+///     empty; AQ_E_UNSUPPORTED when the dataset has a type, or a rank of 0, that cannot be streamed; AQ_E_NOMEM when there is no memory for the
 ///     blocks; AQ_E_FORMAT when the file is damaged; AQ_E_IO when no thread can be started
 ///
 /// Threads: any, at the same time.
