@@ -124,7 +124,8 @@ pub fn stream(dataset: &Arc<Dataset>, config: &StreamConfig) -> Result<BlockQueu
     let sources = (0..config.threads).map(|_| Ok(Box::new(reader()?) as Box<dyn Source>));
     let sources = sources.collect::<Result<Vec<_>>>()?;
     let read_ahead = config.read_ahead.unwrap_or(2 * config.threads + 1);
-    BlockQueue::start(plan, form, config.ordered, read_ahead, sources)
+    let queue = BlockQueue::start(plan, form, config.ordered, read_ahead, sources)?;
+    Ok(queue.with_helper(Box::new(first)))
 }
 
 /// The rows behind the last full block, to be read.

@@ -102,6 +102,24 @@ impl State {
         Some(filled)
     }
 
+    /// A free block and what is to be read into it, if there are both.
+    fn next(&mut self, ordered: bool) -> Option<(Turn, Buffer)> {
+        if self.closed || self.ended {
+            return None;
+        }
+        let memory = self.free.pop()?;
+        let Some(turn) = self.plan.next() else {
+            self.ended = true;
+            self.free.push(memory);
+            return None;
+        };
+        self.working += 1;
+        if ordered {
+            self.ready.push_back(None);
+        }
+        Some((turn, memory))
+    }
+
     /// Nothing will come any more.
     fn is_over(&self) -> bool {
         (self.ended || self.closed) && self.working == 0 && self.ready.is_empty()
@@ -124,6 +142,8 @@ pub(super) struct Shared {
 pub struct BlockQueue {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// What a getter reads from that would have to wait; one at a time.
+    helper: Mutex<Option<Box<dyn Source>>>,
     block_rows: u64,
 }
 
@@ -169,7 +189,7 @@ impl BlockQueue {
             freed: Condvar::new(),
         });
         // If a thread cannot be started, dropping it ends the others.
-        let queue = Self { shared, threads: Mutex::default(), block_rows };
+        let queue = Self { shared, threads: Mutex::default(), helper: Mutex::default(), block_rows };
         for (index, mut source) in sources.into_iter().enumerate() {
             let shared = queue.shared.clone();
             let thread = std::thread::Builder::new().name(format!("aqueduct-h5-{index}"));
@@ -183,6 +203,14 @@ impl BlockQueue {
                 .push(thread.map_err(|e| Error::io("dataset stream: starting a thread", &e))?);
         }
         Ok(queue)
+    }
+
+    /// Gives getters that may wait without end a source of their own: they read a block themselves rather than sleep. Where getters are faster than the
+    /// threads, and there are as many of these as cores, waking one for each block costs as much as reading it.
+    #[must_use]
+    pub(super) fn with_helper(mut self, source: Box<dyn Source>) -> Self {
+        *self.helper.get_mut() = Some(source);
+        self
     }
 
     /// Rows of each block but a remainder.
@@ -238,6 +266,21 @@ impl BlockQueue {
             }
             if state.is_over() {
                 return Err(GetError::Stopped);
+            }
+            if wait == Wait::Forever
+                && let Some(mut helper) = self.helper.try_lock()
+                && let Some(source) = &mut *helper
+            {
+                if let Some((turn, memory)) = state.next(shared.ordered) {
+                    drop(state);
+                    shared.read(&mut **source, turn, memory);
+                    state = shared.state.lock();
+                    continue;
+                }
+                if state.ended && state.working == 0 {
+                    shared.tell_end(&mut state);
+                    continue;
+                }
             }
             match (wait, deadline) {
                 (Wait::No, _) => return Err(GetError::Empty),
@@ -298,20 +341,32 @@ impl Shared {
     /// Reads blocks until there are no more.
     fn work(&self, source: &mut dyn Source) {
         while let Some((turn, memory)) = self.begin() {
-            let size = (turn.rows + turn.wrapped) as usize * self.form.size;
-            // SAFETY: the memory is ours until the block is ready, has the bytes of a whole block, and was zeroed by the system.
-            let to = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.len().min(size)) };
-            let read = catch_unwind(AssertUnwindSafe(|| {
-                let (rows, wrapped) = to.split_at_mut(turn.rows as usize * self.form.size);
-                source.read(turn.first_row..turn.first_row + turn.rows, rows)?;
-                if turn.wrapped > 0 { source.read(0..turn.wrapped, wrapped) } else { Ok(()) }
-            }));
-            let result = read.unwrap_or_else(|_| {
-                Err(Error::new(ErrorKind::Internal, "reading a block panicked; the stream goes on"))
-            });
-            let stats = source.take_stats();
-            self.finish(Filled { turn, memory, result }, &stats);
+            self.read(source, turn, memory);
         }
+    }
+
+    /// Reads a block that was begun, without the lock.
+    fn read(&self, source: &mut dyn Source, turn: Turn, memory: Buffer) {
+        let size = (turn.rows + turn.wrapped) as usize * self.form.size;
+        // SAFETY: the memory is ours until the block is ready, has the bytes of a whole block, and was zeroed by the system.
+        let to = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.len().min(size)) };
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let (rows, wrapped) = to.split_at_mut(turn.rows as usize * self.form.size);
+            source.read(turn.first_row..turn.first_row + turn.rows, rows)?;
+            if turn.wrapped > 0 { source.read(0..turn.wrapped, wrapped) } else { Ok(()) }
+        }));
+        let result = read.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Internal, "reading a block panicked; the stream goes on"))
+        });
+        let stats = source.take_stats();
+        self.finish(Filled { turn, memory, result }, &stats);
+    }
+
+    /// The plan has no more blocks: nobody is to wait for one.
+    fn tell_end(&self, state: &mut State) {
+        self.settle(state);
+        self.freed.notify_all();
+        self.filled.notify_all();
     }
 
     /// Waits for a free block, and takes the next of the plan. `None`: no more.
@@ -321,20 +376,12 @@ impl Shared {
             if state.closed || state.ended {
                 return None;
             }
-            if let Some(memory) = state.free.pop() {
-                let Some(turn) = state.plan.next() else {
-                    state.ended = true;
-                    state.free.push(memory);
-                    self.settle(&mut state);
-                    self.freed.notify_all();
-                    self.filled.notify_all();
-                    return None;
-                };
-                state.working += 1;
-                if self.ordered {
-                    state.ready.push_back(None);
-                }
-                return Some((turn, memory));
+            if let Some(begun) = state.next(self.ordered) {
+                return Some(begun);
+            }
+            if state.ended {
+                self.tell_end(&mut state);
+                return None;
             }
             self.freed.wait(&mut state);
         }

@@ -257,3 +257,21 @@ fn the_descriptor_is_readable_while_a_get_would_not_wait() {
     go.send(()).unwrap();
     assert_eq!(poll::readable(&[queue.data_fd().unwrap()], None).unwrap(), [true]);
 }
+
+#[test]
+fn a_getter_that_would_wait_reads_blocks_itself() {
+    for ordered in [false, true] {
+        let mut helper = sources(1, &[25]);
+        let queue = BlockQueue::start(plan(55, 10), 2, ordered, 1, vec![]).unwrap();
+        let queue = queue.with_helper(helper.pop().unwrap());
+        // Who must not wait does not read either.
+        assert_eq!(queue.get(Wait::No).unwrap_err(), GetError::Empty);
+        assert_eq!(queue.get(Wait::For(Duration::from_millis(1))).unwrap_err(), GetError::TimedOut);
+        for first in [0, 10, 20, 30, 40, 50] {
+            let block = queue.get(Wait::Forever).unwrap();
+            assert_eq!((block.first_row(), block.data().is_err()), (first, first == 20));
+        }
+        assert_eq!(queue.get(Wait::Forever).unwrap_err(), GetError::Stopped);
+        assert_eq!(queue.progress().blocks_done, 6);
+    }
+}
