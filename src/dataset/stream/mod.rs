@@ -22,7 +22,7 @@ pub use rows::{RowError, RowIter};
 use self::plan::Plan;
 use self::queue::{RowForm, Source};
 use super::cache::ChunkCache;
-use super::dataset::Dataset;
+use super::dataset::{Dataset, PathKind};
 use super::reader::Reader;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -125,7 +125,11 @@ pub fn stream(dataset: &Arc<Dataset>, config: &StreamConfig) -> Result<BlockQueu
     let sources = sources.collect::<Result<Vec<_>>>()?;
     let read_ahead = config.read_ahead.unwrap_or(2 * config.threads + 1);
     let queue = BlockQueue::start(plan, form, config.ordered, read_ahead, sources)?;
-    Ok(queue.with_helper(Box::new(first)))
+    // One run each, two threads on two cores, 205 MB, GB/s without and with: contiguous 10.6, 14.9; chunks 13.8, 11.7; gzip 1.15, 0.90.
+    Ok(match dataset.path_kind() {
+        PathKind::Contiguous => queue.with_helper(Box::new(first)),
+        _ => queue,
+    })
 }
 
 /// The rows behind the last full block, to be read.
