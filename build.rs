@@ -70,6 +70,9 @@ const SECTIONS: &[&str] = &[
     "future",
     "dataset_reader",
     "request_pool",
+    "block_queue",
+    "streamer",
+    "row_iter",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

@@ -172,7 +172,7 @@ fn blocks_have_the_boundaries_of_multitables_and_numpys_bytes() {
         ErrorKind::Invalid
     );
     assert_eq!(
-        refused(StreamConfig { block_rows: Some(0), ..config.clone() }, "block_rows must be at least 1"),
+        refused(StreamConfig { block_rows: Some(0), ..config.clone() }, "block_size must be at least 1"),
         ErrorKind::Invalid
     );
     assert_eq!(

@@ -8462,6 +8462,447 @@ aq_status aq_request_pool_close(aq_request_pool *pool);
  */
 aq_status aq_request_pool_free(aq_request_pool *pool);
 
+/* =============================================================================================================
+ * Blocks of rows
+ *
+ * A queue hands out the blocks of a dataset (aq_streamer_get_queue()), each once, to any threads. A block is lent: aq_block_release(), on any
+ * thread, gives its memory back to be filled again. As many blocks exist as `read_ahead` says; who holds them all waits in vain for another.
+ * ============================================================================================================= */
+
+/** Rows that were read, or an error instead of them. */
+typedef struct aq_block aq_block;
+
+/** A stream of blocks. */
+typedef struct aq_block_queue aq_block_queue;
+
+/** How far a queue is. Initialise it with aq_block_queue_progress_init(). */
+typedef struct aq_block_queue_progress {
+    /** Set by aq_block_queue_progress_init(). */
+    size_t struct_size;
+    /** Rows of the dataset. */
+    uint64_t rows;
+    /** Rows of the blocks that were read well; of a cyclic queue more than there are, in the end. */
+    uint64_t rows_done;
+    /** Blocks that were read, well or not. */
+    uint64_t blocks_done;
+    /** Those of them that could not be read. */
+    uint64_t blocks_failed;
+    /** Those of them that wait to be taken. */
+    uint64_t blocks_ready;
+    /** Bytes read from the file: of packed chunks as they are there. */
+    uint64_t bytes_read;
+    /** Chunks that were unpacked. */
+    uint64_t chunks_decoded;
+    /** Time that this took, of all threads together, in nanoseconds. */
+    uint64_t decode_time_ns;
+} aq_block_queue_progress;
+
+/**
+ * Takes the next block. A block whose rows could not be read is delivered, too: aq_block_data() tells why.
+ *
+ * @param queue the queue
+ * @param timeout_ns how long to wait for it (see Waiting)
+ * @param block receives the block; give it back with aq_block_release()
+ * @return AQ_OK; AQ_EMPTY, AQ_TIMEOUT when none is ready; AQ_STOPPED when the dataset is at its end, or the queue was closed, and all blocks have been
+ *     taken
+ *
+ * Threads: any, at the same time as all functions of the queue but aq_block_queue_free(). Each block goes to one of them.
+ */
+aq_status aq_block_queue_get(aq_block_queue *queue, int64_t timeout_ns, aq_block **block);
+
+/**
+ * A file descriptor that is readable (POLLIN) while aq_block_queue_get() would not answer AQ_EMPTY: a block is ready, or the queue is at its end.
+ *
+ * With several threads that get, another one may be faster: get with timeout 0 and expect AQ_EMPTY.
+ *
+ * @param queue the queue
+ * @param fd receives the descriptor. It belongs to the queue, until aq_block_queue_free(): only poll it, do not read or close it
+ * @return AQ_OK; AQ_E_IO when there is no file descriptor left
+ *
+ * Threads: any, at the same time as all functions of the queue but aq_block_queue_free().
+ */
+aq_status aq_block_queue_data_fd(const aq_block_queue *queue, int *fd);
+
+/**
+ * Rows of a block: what block_size said, what was chosen for 0, or all rows of the dataset if it has fewer. A remainder has fewer.
+ *
+ * @param queue the queue
+ * @param rows receives the number
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the queue but aq_block_queue_free().
+ */
+aq_status aq_block_queue_block_size(const aq_block_queue *queue, uint64_t *rows);
+
+/**
+ * What an element of its blocks is: of the field, if the queue has one.
+ *
+ * @param queue the queue
+ * @param element receives it; initialised with aq_element_type_init(); valid until aq_block_queue_free()
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the queue but aq_block_queue_free().
+ */
+aq_status aq_block_queue_dtype(const aq_block_queue *queue, aq_element_type *element);
+
+/**
+ * A field of its blocks' records.
+ *
+ * @param queue the queue
+ * @param index its number, from 0 on, in the order of the file
+ * @param field receives its name, its place and what it is; initialised with aq_element_type_init(); valid until aq_block_queue_free()
+ * @return AQ_OK; AQ_E_NOT_FOUND when there are fewer fields
+ *
+ * Threads: any, at the same time as all functions of the queue but aq_block_queue_free().
+ */
+aq_status aq_block_queue_field(const aq_block_queue *queue, size_t index, aq_element_type *field);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param progress the struct
+ * @param struct_size sizeof *progress
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_block_queue_progress_init(aq_block_queue_progress *progress, size_t struct_size);
+
+/**
+ * How far the queue is.
+ *
+ * @param queue the queue
+ * @param progress receives it; initialised with aq_block_queue_progress_init()
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the queue but aq_block_queue_free().
+ */
+aq_status aq_block_queue_get_progress(const aq_block_queue *queue, aq_block_queue_progress *progress);
+
+/**
+ * Ends the queue early: no more blocks are begun. Those that were are delivered still, then aq_block_queue_get() answers AQ_STOPPED, also in
+ * threads that are waiting. A queue may be closed at any time, and again.
+ *
+ * @param queue the queue
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the queue but aq_block_queue_free().
+ */
+aq_status aq_block_queue_close(aq_block_queue *queue);
+
+/**
+ * Closes the queue and frees it. It waits for its threads, which finish the block that each is reading. Blocks that the program holds stay valid until they are
+ * released.
+ *
+ * @param queue the queue, or NULL, which does nothing
+ * @return AQ_OK
+ *
+ * Threads: no other call on this queue may be running or follow; close it and join the threads that get from it first.
+ */
+aq_status aq_block_queue_free(aq_block_queue *queue);
+
+/**
+ * The rows of a block, in C order: rows() times the bytes of a row.
+ *
+ * @param block the block
+ * @param data receives where they are: writable by nobody, aligned to a page, valid until aq_block_release()
+ * @param size receives their bytes; may be NULL
+ * @return AQ_OK; when the rows could not be read, why: AQ_E_FORMAT or AQ_E_TRUNCATED where the file is damaged, AQ_E_IO, AQ_E_NOMEM. The blocks behind it are not
+ *     affected
+ *
+ * Threads: any, at the same time as all functions of the block but aq_block_release().
+ */
+aq_status aq_block_data(const aq_block *block, const void **data, size_t *size);
+
+/**
+ * Elements of the block along each axis: its rows first, then as the dataset.
+ *
+ * @param block the block
+ * @param shape receives ndim numbers; may be NULL when capacity is 0
+ * @param capacity numbers that it has space for
+ * @param ndim receives how many axes there are, at least 1, also when they do not fit
+ * @return AQ_OK; AQ_E_TRUNCATED when they do not fit, and nothing was written to shape
+ *
+ * Threads: any, at the same time as all functions of the block but aq_block_release().
+ */
+aq_status aq_block_shape(const aq_block *block, uint64_t *shape, size_t capacity, size_t *ndim);
+
+/**
+ * What an element of the block is.
+ *
+ * @param block the block
+ * @param element receives it; initialised with aq_element_type_init(); valid until aq_block_release()
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the block but aq_block_release().
+ */
+aq_status aq_block_dtype(const aq_block *block, aq_element_type *element);
+
+/**
+ * Rows of the block, also of one that could not be read.
+ *
+ * @param block the block
+ * @param rows receives the number, at least 1
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the block but aq_block_release().
+ */
+aq_status aq_block_rows(const aq_block *block, uint64_t *rows);
+
+/**
+ * The number in the dataset of the block's first row.
+ *
+ * @param block the block
+ * @param row receives the number
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the block but aq_block_release().
+ */
+aq_status aq_block_first_row(const aq_block *block, uint64_t *row);
+
+/**
+ * The number in the dataset of one of the block's rows: that of the first and `index`, but behind the joint of a cyclic queue, where it begins anew at 0.
+ *
+ * @param block the block
+ * @param index which of its rows, from 0 on
+ * @param row receives the number
+ * @return AQ_OK; AQ_E_INVALID when the block has no such row
+ *
+ * Threads: any, at the same time as all functions of the block but aq_block_release().
+ */
+aq_status aq_block_row_number(const aq_block *block, uint64_t index, uint64_t *row);
+
+/**
+ * How many blocks come before it in the order of the dataset; a cyclic queue goes on counting.
+ *
+ * @param block the block
+ * @param number receives it, from 0 on
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the block but aq_block_release().
+ */
+aq_status aq_block_number(const aq_block *block, uint64_t *number);
+
+/**
+ * Gives the block back: its memory is filled again. Also when its queue is freed already.
+ *
+ * @param block the block, or NULL, which does nothing
+ * @return AQ_OK
+ *
+ * Threads: any; no other call on this block may be running or follow.
+ */
+aq_status aq_block_release(aq_block *block);
+
+/* =============================================================================================================
+ * Dataset streaming
+ *
+ * A streamer is an open HDF5 file. Each of its queues reads a dataset in blocks of rows (its elements along the first axis), ahead of the program, in threads
+ * of its own; the bytes are not copied again. docs/dataset-streaming.md says which rows a block has, and what is read without libhdf5.
+ *
+ * ```c
+ * aq_streamer *streamer;
+ * aq_block_queue *queue;
+ * aq_block *block;
+ * aq_streamer_open("run7.h5", NULL, &streamer);
+ * aq_streamer_get_queue(streamer, "/raw/adc", NULL, &queue);
+ * while (aq_block_queue_get(queue, AQ_WAIT_FOREVER, &block) == AQ_OK) {      // or poll(aq_block_queue_data_fd(queue))
+ *     const void *data;
+ *     size_t size;
+ *     if (aq_block_data(block, &data, &size) == AQ_OK)                      // or the rows of this block cannot be read
+ *         process(data, size);
+ *     aq_block_release(block);                                              // its memory is filled again
+ * }
+ * aq_block_queue_free(queue);
+ * aq_streamer_free(streamer);
+ * ```
+ * ============================================================================================================= */
+
+/** An HDF5 file, open to be streamed. */
+typedef struct aq_streamer aq_streamer;
+
+/** How a file is opened. There is nothing to choose yet. Initialise it with aq_streamer_config_init(). */
+typedef struct aq_streamer_config {
+    /** Set by aq_streamer_config_init(). */
+    size_t struct_size;
+    /** 0. */
+    int64_t reserved;
+} aq_streamer_config;
+
+/** How a dataset is streamed. Initialise it with aq_block_queue_config_init(). */
+typedef struct aq_block_queue_config {
+    /** Set by aq_block_queue_config_init(). */
+    size_t struct_size;
+    /** Threads that read and unpack, 1 to 4096. Default 4. */
+    size_t n_threads;
+    /**
+     * Blocks that exist: being read, ready, and with the program. Who holds them all gets no other. 0, the default: 2 * n_threads + 1. Memory: as many times
+     * the bytes of a block.
+     */
+    size_t read_ahead;
+    /**
+     * Rows of a block; never more than the dataset has. 0, the default: as many as a chunk has, or what fits into 128 KiB where there are no chunks. Where it is no
+     * multiple of the chunk's, the chunk that two blocks share is kept between them, as far as 256 MiB suffice.
+     */
+    uint64_t block_size;
+    /** Only this field of each record, values one behind the other; NULL, the default: whole elements. Copied. */
+    const char *field;
+    /** 1: begins anew behind the last row, and never ends. The block at the joint has the last rows and then the first. Default 0. */
+    int32_t cyclic;
+    /** 1: blocks come in the order of the dataset; 0, the default: as they are read. */
+    int32_t ordered;
+    /** 1: the rows behind the last full block come as a shorter one; 0, the default: they are left out. Of no meaning with cyclic. */
+    int32_t remainder;
+    /** 1: numbers are put into this machine's byte order; 0, the default: they are as in the file. */
+    int32_t native;
+} aq_block_queue_config;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_streamer_config_init(aq_streamer_config *config, size_t struct_size);
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_block_queue_config_init(aq_block_queue_config *config, size_t struct_size);
+
+/**
+ * Opens an HDF5 file. No lock is set on it.
+ *
+ * @param path the file
+ * @param config how; copied; NULL for the defaults
+ * @param out receives the streamer; free it with aq_streamer_free()
+ * @return AQ_OK; AQ_E_IO when the system refuses; AQ_E_FORMAT when it is no HDF5 file, or a damaged one; AQ_E_UNSUPPORTED in a build without the
+ *     feature "hdf5"
+ *
+ * Threads: any.
+ */
+aq_status aq_streamer_open(const char *path, const aq_streamer_config *config, aq_streamer **out);
+
+/**
+ * Starts to stream a dataset. A streamer may have any number of queues, of the same and of different datasets; they live as long as they are not freed.
+ *
+ * @param streamer the streamer
+ * @param dataset the dataset's path in the file
+ * @param config how; copied; NULL for the defaults
+ * @param out receives the queue; free it with aq_block_queue_free()
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is no such dataset, or no such field; AQ_E_INVALID when a field of config is out of range, or the dataset is
+ *     empty; AQ_E_UNSUPPORTED when the dataset has a type, or a rank of 0, that cannot be streamed; AQ_E_NOMEM when there is no memory for the
+ *     blocks; AQ_E_FORMAT when the file is damaged; AQ_E_IO when no thread can be started
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_streamer_get_queue(const aq_streamer *streamer, const char *dataset,
+    const aq_block_queue_config *config, aq_block_queue **out);
+
+/**
+ * Copies the rows behind the last full block, which a queue without `remainder` leaves out. It reads them in this thread.
+ *
+ * @param streamer the streamer
+ * @param dataset the dataset's path in the file
+ * @param block_size rows of a block, at least 1: aq_block_queue_block_size() tells those of a queue
+ * @param field only this field of each record; NULL: whole elements
+ * @param buffer receives the rows, one behind the other, numbers as in the file; may be NULL when size is 0
+ * @param size its bytes
+ * @param needed receives the bytes of the rows, also when they do not fit; 0 when the blocks divide the dataset; may be NULL
+ * @return AQ_OK; AQ_E_TRUNCATED when they do not fit, and nothing was written to buffer; AQ_E_NOT_FOUND when there is no such dataset or field;
+ *     AQ_E_INVALID when block_size is 0; AQ_E_UNSUPPORTED when the dataset has a type that cannot be streamed; AQ_E_FORMAT, AQ_E_IO when they cannot
+ *     be read, and anything may be in buffer
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_streamer_get_remainder(const aq_streamer *streamer, const char *dataset, uint64_t block_size,
+    const char *field, void *buffer, size_t size, size_t *needed);
+
+/**
+ * Closes the file, once its queues are freed, too: they go on without the streamer.
+ *
+ * @param streamer the streamer, or NULL, which does nothing
+ * @return AQ_OK
+ *
+ * Threads: no other call on this streamer may be running or follow.
+ */
+aq_status aq_streamer_free(aq_streamer *streamer);
+
+/* =============================================================================================================
+ * Rows, one by one
+ *
+ * The rows of a dataset, one after the other, from a block queue of their own. Unlike a queue, it delivers the rows behind the last full block as well, whatever
+ * `remainder` says; with `ordered` they are in the order of the dataset.
+ *
+ * ```c
+ * const void *row;
+ * while (aq_row_iter_next(rows, AQ_WAIT_FOREVER, &row, NULL, &number) == AQ_OK)
+ *     use(number, row);
+ * ```
+ * ============================================================================================================= */
+
+/** Rows of a dataset, one after the other. */
+typedef struct aq_row_iter aq_row_iter;
+
+/**
+ * Starts to read a dataset row by row. The iterator goes on without the streamer.
+ *
+ * @param streamer the streamer
+ * @param dataset the dataset's path in the file
+ * @param config how its blocks are read; copied; NULL for the defaults
+ * @param out receives the iterator; free it with aq_row_iter_free()
+ * @return as aq_streamer_get_queue()
+ *
+ * Threads: any, at the same time.
+ */
+aq_status aq_row_iter_new(const aq_streamer *streamer, const char *dataset, const aq_block_queue_config *config,
+    aq_row_iter **out);
+
+/**
+ * What an element of the rows is.
+ *
+ * @param rows the iterator
+ * @param element receives it; initialised with aq_element_type_init(); valid until aq_row_iter_free()
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the iterator but aq_row_iter_free().
+ */
+aq_status aq_row_iter_dtype(const aq_row_iter *rows, aq_element_type *element);
+
+/**
+ * The next row.
+ *
+ * @param rows the iterator
+ * @param timeout_ns how long to wait for it (see Waiting)
+ * @param row receives where its bytes are, valid until the next call or aq_row_iter_free()
+ * @param size receives how many they are; may be NULL
+ * @param number receives its number in the dataset; may be NULL
+ * @return AQ_OK; AQ_EMPTY, AQ_TIMEOUT when it is not read yet; AQ_STOPPED behind the last; an error when the rows of its block cannot be read: the next
+ *     call goes on behind them
+ *
+ * Threads: one at a time.
+ */
+aq_status aq_row_iter_next(aq_row_iter *rows, int64_t timeout_ns, const void **row, size_t *size,
+    uint64_t *number);
+
+/**
+ * Ends the reading, and frees the iterator.
+ *
+ * @param rows the iterator, or NULL, which does nothing
+ * @return AQ_OK
+ *
+ * Threads: no other call on this iterator may be running or follow.
+ */
+aq_status aq_row_iter_free(aq_row_iter *rows);
+
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@
 //! | `reader.rs`, `cache.rs` | rows, for one thread; unpacked chunks, for several |
 //! | `select.rs` | rows and parts of rows by index, slice, list and mask |
 //! | `request/` | what is selected, read at random by several threads |
+//! | `tree.rs`, `describe.rs` | what is in a file, and what a dataset is |
 //! | `stream/` | blocks of rows, read ahead by several threads |
 
 mod cache;
@@ -24,6 +25,7 @@ mod codec;
 mod codec;
 #[expect(clippy::module_inception, reason = "the module is named after its domain, the type as well")]
 mod dataset;
+mod describe;
 mod dtype;
 mod file;
 mod index;
@@ -33,10 +35,12 @@ mod request;
 mod select;
 mod stream;
 mod strips;
+mod tree;
 
 pub use cache::ChunkCache;
 pub use codec::{Decoder, Pipeline};
 pub use dataset::{Dataset, PathKind};
+pub use describe::{Attribute, AttributeValue, Description, Filter, Layout};
 pub use dtype::{DataType, Field, Form, Swap, swap_elements};
 pub use file::File;
 pub use reader::{ReadStats, Reader};
@@ -44,4 +48,7 @@ pub use request::{
     Future, NoResult, ParallelReader, ReaderConfig, RequestPool, RequestStats, ResultView, Stage, StagePool,
 };
 pub use select::{Axis, Selection};
-pub use stream::{Block, BlockQueue, Progress, RowError, RowIter, StreamConfig, remainder, stream};
+pub use stream::{
+    Block, BlockQueue, Progress, Remainder, RowError, RowIter, StreamConfig, remainder, stream,
+};
+pub use tree::{Entry, Target};

@@ -61,6 +61,9 @@
 //! | [`dataset_reader`] | `aq_reader_*` |
 //! | [`future`] | `aq_future_*` |
 //! | [`request_pool`] | `aq_request_pool_*` |
+//! | [`streamer`] | `aq_streamer_*`: HDF5 files to be streamed |
+//! | [`block_queue`] | `aq_block_queue_*`, `aq_block_*`: a dataset, block by block |
+//! | [`row_iter`] | `aq_row_iter_*`: a dataset, row by row |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -80,6 +83,7 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 pub mod array_view;
+pub mod block_queue;
 pub mod callback;
 pub mod channel_splitter;
 pub mod chunk;
@@ -126,6 +130,7 @@ pub mod recv;
 pub mod registry;
 pub mod request_pool;
 pub mod ring;
+pub mod row_iter;
 pub mod selection;
 pub mod send_group;
 pub mod send_heap;
@@ -141,6 +146,7 @@ pub mod status;
 pub mod stream_converter;
 pub mod stream_graph;
 pub mod stream_node;
+pub mod streamer;
 pub mod tcp_reader;
 pub mod text;
 pub mod thread_pool;

@@ -7,6 +7,7 @@ mod running;
 mod send;
 mod signal;
 mod splitter;
+mod stream_dataset;
 
 use std::fs;
 

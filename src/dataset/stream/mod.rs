@@ -13,17 +13,18 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use queue::{Block, BlockQueue, Progress};
 pub use rows::{RowError, RowIter};
 
 use self::plan::Plan;
-use self::queue::Source;
+use self::queue::{RowForm, Source};
 use super::cache::ChunkCache;
-use super::dataset::Dataset;
+use super::dataset::{Dataset, PathKind};
 use super::reader::Reader;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// More threads than any machine has cores; a larger number is a mistake.
 const MAX_THREADS: usize = 4096;
@@ -68,14 +69,14 @@ impl Default for StreamConfig {
 impl StreamConfig {
     fn check(&self) -> Result<()> {
         if self.threads == 0 || self.threads > MAX_THREADS {
-            let rule = format!("threads must be between 1 and {MAX_THREADS}");
+            let rule = format!("n_threads must be between 1 and {MAX_THREADS}");
             return Err(Error::invalid(format!("{rule} (got {})", self.threads)));
         }
         if self.read_ahead == Some(0) {
             return Err(Error::invalid("read_ahead must be at least 1 (got 0)"));
         }
         if self.block_rows == Some(0) {
-            return Err(Error::invalid("block_rows must be at least 1 (got 0)"));
+            return Err(Error::invalid("block_size must be at least 1 (got 0)"));
         }
         Ok(())
     }
@@ -110,32 +111,82 @@ pub fn stream(dataset: &Arc<Dataset>, config: &StreamConfig) -> Result<BlockQueu
             Reader::new(dataset, config.field.as_deref(), config.native)?.with_cache(cache.clone()),
         )
     };
-    let row_size = reader()?.row_size();
+    let first = reader()?;
+    let form = RowForm {
+        size: first.row_size(),
+        shape: dataset.shape()[1..].to_vec(),
+        dtype: match &config.field {
+            None => dataset.dtype().clone(),
+            Some(name) => dataset.dtype().field(name)?.dtype.clone(),
+        },
+        rows: dataset.rows(),
+    };
     let sources = (0..config.threads).map(|_| Ok(Box::new(reader()?) as Box<dyn Source>));
     let sources = sources.collect::<Result<Vec<_>>>()?;
     let read_ahead = config.read_ahead.unwrap_or(2 * config.threads + 1);
-    BlockQueue::start(plan, row_size, config.ordered, read_ahead, sources)
+    let queue = BlockQueue::start(plan, form, config.ordered, read_ahead, sources)?;
+    // One run each, two threads on two cores, 205 MB, GB/s without and with: contiguous 10.6, 14.9; chunks 13.8, 11.7; gzip 1.15, 0.90.
+    Ok(match dataset.path_kind() {
+        PathKind::Contiguous => queue.with_helper(Box::new(first)),
+        _ => queue,
+    })
+}
+
+/// The rows behind the last full block, to be read.
+pub struct Remainder {
+    reader: Reader,
+    rows: Range<u64>,
+}
+
+impl Remainder {
+    /// Those behind the last block of `block_rows`; none if the blocks divide the dataset.
+    ///
+    /// # Errors
+    /// `Invalid`: there are no blocks of 0 rows. `NotFound`: there is no such field.
+    pub fn new(dataset: &Arc<Dataset>, block_rows: u64, field: Option<&str>, native: bool) -> Result<Self> {
+        if block_rows == 0 {
+            return Err(Error::invalid("block_size must be at least 1 (got 0)"));
+        }
+        let rows = dataset.rows();
+        let reader = Reader::new(dataset, field, native)?;
+        Ok(Self { reader, rows: rows - rows % block_rows..rows })
+    }
+
+    /// Their bytes.
+    ///
+    /// # Errors
+    /// `NoMemory`: more than memory can have.
+    pub fn size(&self) -> Result<usize> {
+        let rows = self.rows.end - self.rows.start;
+        let size = rows.checked_mul(self.reader.row_size() as u64).and_then(|size| size.try_into().ok());
+        size.ok_or_else(|| {
+            let message = format!("{rows} rows of {} bytes are more than memory", self.reader.row_size());
+            Error::new(ErrorKind::NoMemory, message)
+        })
+    }
+
+    /// Reads them to `to`, which has as many bytes.
+    ///
+    /// # Errors
+    /// As of [`Reader::read`].
+    pub fn read(&mut self, to: &mut [u8]) -> Result<()> {
+        self.reader.read(self.rows.clone(), to)
+    }
 }
 
 /// The rows behind the last full block of `block_rows`, copied; none if the blocks divide the dataset.
 ///
 /// # Errors
-/// As of [`stream`], and of [`Reader::read`].
+/// As of [`Remainder`].
 pub fn remainder(
     dataset: &Arc<Dataset>,
     block_rows: u64,
     field: Option<&str>,
     native: bool,
 ) -> Result<Vec<u8>> {
-    if block_rows == 0 {
-        return Err(Error::invalid("block_rows must be at least 1 (got 0)"));
-    }
-    let mut reader = Reader::new(dataset, field, native)?;
-    let rows = dataset.rows();
-    let first = rows - rows % block_rows;
+    let mut remainder = Remainder::new(dataset, block_rows, field, native)?;
     let mut to = Vec::new();
-    let size = (rows - first).saturating_mul(reader.row_size() as u64);
-    super::memory::resize(&mut to, usize::try_from(size).unwrap_or(usize::MAX))?;
-    reader.read(first..rows, &mut to)?;
+    super::memory::resize(&mut to, remainder.size()?)?;
+    remainder.read(&mut to)?;
     Ok(to)
 }

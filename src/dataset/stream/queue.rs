@@ -5,19 +5,23 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::plan::{Plan, Turn};
+use crate::dataset::dtype::DataType;
 use crate::dataset::reader::{ReadStats, Reader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Allocator, Buffer, MmapAllocator};
 use crate::ring::{GetError, Wait};
+use crate::sys::eventfd::EventFd;
 use crate::sys::signal;
 
 /// What blocks are read from, by one thread.
@@ -51,6 +55,19 @@ pub struct Progress {
     pub read: ReadStats,
 }
 
+/// What rows are made of.
+#[derive(Debug, Clone)]
+pub(super) struct RowForm {
+    /// Bytes of a row.
+    pub size: usize,
+    /// Elements of a row along each axis.
+    pub shape: Vec<u64>,
+    /// What an element is.
+    pub dtype: DataType,
+    /// Rows of the dataset.
+    pub rows: u64,
+}
+
 /// A block that was read.
 struct Filled {
     turn: Turn,
@@ -71,6 +88,8 @@ struct State {
     /// The number of the first of them, in order.
     first_ready: u64,
     progress: Progress,
+    /// Whether the descriptor, if there is one, is readable.
+    raised: bool,
 }
 
 impl State {
@@ -83,6 +102,24 @@ impl State {
         Some(filled)
     }
 
+    /// A free block and what is to be read into it, if there are both.
+    fn next(&mut self, ordered: bool) -> Option<(Turn, Buffer)> {
+        if self.closed || self.ended {
+            return None;
+        }
+        let memory = self.free.pop()?;
+        let Some(turn) = self.plan.next() else {
+            self.ended = true;
+            self.free.push(memory);
+            return None;
+        };
+        self.working += 1;
+        if ordered {
+            self.ready.push_back(None);
+        }
+        Some((turn, memory))
+    }
+
     /// Nothing will come any more.
     fn is_over(&self) -> bool {
         (self.ended || self.closed) && self.working == 0 && self.ready.is_empty()
@@ -91,8 +128,10 @@ impl State {
 
 pub(super) struct Shared {
     ordered: bool,
-    row_size: usize,
+    form: RowForm,
     state: Mutex<State>,
+    /// Readable while a get would not wait; made when it is asked for. Raised and lowered under the lock.
+    level: OnceLock<EventFd>,
     /// There is a block to be got, or there will be none any more.
     filled: Condvar,
     /// There is a free block, or no more is wanted.
@@ -103,6 +142,8 @@ pub(super) struct Shared {
 pub struct BlockQueue {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// What a getter reads from that would have to wait; one at a time.
+    helper: Mutex<Option<Box<dyn Source>>>,
     block_rows: u64,
 }
 
@@ -110,11 +151,13 @@ impl BlockQueue {
     /// Starts a thread for each source; `read_ahead` blocks of `plan.block()` rows.
     pub(super) fn start(
         plan: Plan,
-        row_size: usize,
+        form: impl Into<RowForm>,
         ordered: bool,
         read_ahead: usize,
         sources: Vec<Box<dyn Source>>,
     ) -> Result<Self> {
+        let form = form.into();
+        let row_size = form.size;
         let block_rows = plan.block();
         let size = block_rows.checked_mul(row_size as u64).and_then(|size| usize::try_from(size).ok());
         let no_memory = || {
@@ -135,16 +178,18 @@ impl BlockQueue {
             ready: VecDeque::with_capacity(read_ahead),
             first_ready: 0,
             progress: Progress::default(),
+            raised: false,
         };
         let shared = Arc::new(Shared {
             ordered,
-            row_size,
+            form,
             state: Mutex::new(state),
+            level: OnceLock::new(),
             filled: Condvar::new(),
             freed: Condvar::new(),
         });
         // If a thread cannot be started, dropping it ends the others.
-        let queue = Self { shared, threads: Mutex::default(), block_rows };
+        let queue = Self { shared, threads: Mutex::default(), helper: Mutex::default(), block_rows };
         for (index, mut source) in sources.into_iter().enumerate() {
             let shared = queue.shared.clone();
             let thread = std::thread::Builder::new().name(format!("aqueduct-h5-{index}"));
@@ -160,9 +205,42 @@ impl BlockQueue {
         Ok(queue)
     }
 
+    /// Gives getters that may wait without end a source of their own: they read a block themselves rather than sleep. Where getters are faster than the
+    /// threads, and there are as many of these as cores, waking one for each block costs as much as reading it.
+    #[must_use]
+    pub(super) fn with_helper(mut self, source: Box<dyn Source>) -> Self {
+        *self.helper.get_mut() = Some(source);
+        self
+    }
+
     /// Rows of each block but a remainder.
     pub fn block_rows(&self) -> u64 {
         self.block_rows
+    }
+
+    /// Rows of the dataset.
+    pub fn dataset_rows(&self) -> u64 {
+        self.shared.form.rows
+    }
+
+    /// What an element of its blocks is.
+    pub fn dtype(&self) -> &DataType {
+        &self.shared.form.dtype
+    }
+
+    /// A descriptor that is readable while [`get`](Self::get) would not answer [`GetError::Empty`]. Only to be polled.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub fn data_fd(&self) -> io::Result<BorrowedFd<'_>> {
+        let shared = &self.shared;
+        let mut state = shared.state.lock();
+        if shared.level.get().is_none() {
+            let level = EventFd::new()?;
+            shared.level.get_or_init(|| level);
+        }
+        shared.settle(&mut state);
+        shared.level.get().map(AsFd::as_fd).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Takes the next block, waiting for it as long as `wait` allows. Any threads may do so; each block is got once.
@@ -183,10 +261,26 @@ impl BlockQueue {
                     // Others may be waiting for more.
                     shared.filled.notify_all();
                 }
+                shared.settle(&mut state);
                 return Ok(Block { shared: shared.clone(), turn, memory: Some(memory), result });
             }
             if state.is_over() {
                 return Err(GetError::Stopped);
+            }
+            if wait == Wait::Forever
+                && let Some(mut helper) = self.helper.try_lock()
+                && let Some(source) = &mut *helper
+            {
+                if let Some((turn, memory)) = state.next(shared.ordered) {
+                    drop(state);
+                    shared.read(&mut **source, turn, memory);
+                    state = shared.state.lock();
+                    continue;
+                }
+                if state.ended && state.working == 0 {
+                    shared.tell_end(&mut state);
+                    continue;
+                }
             }
             match (wait, deadline) {
                 (Wait::No, _) => return Err(GetError::Empty),
@@ -201,7 +295,10 @@ impl BlockQueue {
 
     /// Has no more blocks begun. Those that were are delivered still, then getters are told that the stream is stopped.
     pub fn close(&self) {
-        self.shared.state.lock().closed = true;
+        let mut state = self.shared.state.lock();
+        state.closed = true;
+        self.shared.settle(&mut state);
+        drop(state);
         self.shared.freed.notify_all();
         self.shared.filled.notify_all();
     }
@@ -229,23 +326,47 @@ impl fmt::Debug for BlockQueue {
 }
 
 impl Shared {
+    /// Makes the descriptor, if there is one, show whether a get would not wait.
+    fn settle(&self, state: &mut State) {
+        let Some(level) = self.level.get() else { return };
+        let ready = state.is_over() || matches!(state.ready.front(), Some(Some(_)));
+        if ready && !state.raised {
+            level.raise();
+        } else if !ready && state.raised {
+            level.lower();
+        }
+        state.raised = ready;
+    }
+
     /// Reads blocks until there are no more.
     fn work(&self, source: &mut dyn Source) {
         while let Some((turn, memory)) = self.begin() {
-            let size = (turn.rows + turn.wrapped) as usize * self.row_size;
-            // SAFETY: the memory is ours until the block is ready, has the bytes of a whole block, and was zeroed by the system.
-            let to = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.len().min(size)) };
-            let read = catch_unwind(AssertUnwindSafe(|| {
-                let (rows, wrapped) = to.split_at_mut(turn.rows as usize * self.row_size);
-                source.read(turn.first_row..turn.first_row + turn.rows, rows)?;
-                if turn.wrapped > 0 { source.read(0..turn.wrapped, wrapped) } else { Ok(()) }
-            }));
-            let result = read.unwrap_or_else(|_| {
-                Err(Error::new(ErrorKind::Internal, "reading a block panicked; the stream goes on"))
-            });
-            let stats = source.take_stats();
-            self.finish(Filled { turn, memory, result }, &stats);
+            self.read(source, turn, memory);
         }
+    }
+
+    /// Reads a block that was begun, without the lock.
+    fn read(&self, source: &mut dyn Source, turn: Turn, memory: Buffer) {
+        let size = (turn.rows + turn.wrapped) as usize * self.form.size;
+        // SAFETY: the memory is ours until the block is ready, has the bytes of a whole block, and was zeroed by the system.
+        let to = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.len().min(size)) };
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let (rows, wrapped) = to.split_at_mut(turn.rows as usize * self.form.size);
+            source.read(turn.first_row..turn.first_row + turn.rows, rows)?;
+            if turn.wrapped > 0 { source.read(0..turn.wrapped, wrapped) } else { Ok(()) }
+        }));
+        let result = read.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Internal, "reading a block panicked; the stream goes on"))
+        });
+        let stats = source.take_stats();
+        self.finish(Filled { turn, memory, result }, &stats);
+    }
+
+    /// The plan has no more blocks: nobody is to wait for one.
+    fn tell_end(&self, state: &mut State) {
+        self.settle(state);
+        self.freed.notify_all();
+        self.filled.notify_all();
     }
 
     /// Waits for a free block, and takes the next of the plan. `None`: no more.
@@ -255,19 +376,12 @@ impl Shared {
             if state.closed || state.ended {
                 return None;
             }
-            if let Some(memory) = state.free.pop() {
-                let Some(turn) = state.plan.next() else {
-                    state.ended = true;
-                    state.free.push(memory);
-                    self.freed.notify_all();
-                    self.filled.notify_all();
-                    return None;
-                };
-                state.working += 1;
-                if self.ordered {
-                    state.ready.push_back(None);
-                }
-                return Some((turn, memory));
+            if let Some(begun) = state.next(self.ordered) {
+                return Some(begun);
+            }
+            if state.ended {
+                self.tell_end(&mut state);
+                return None;
             }
             self.freed.wait(&mut state);
         }
@@ -290,6 +404,7 @@ impl Shared {
         } else {
             state.ready.push_back(Some(filled));
         }
+        self.settle(&mut state);
         self.filled.notify_all();
     }
 }
@@ -302,13 +417,16 @@ pub struct Block {
     result: Result<()>,
 }
 
+// SAFETY: by reference a block can only be looked at, and nobody writes its memory while it lives.
+unsafe impl Sync for Block {}
+
 impl Block {
     /// Its rows, one behind the other; an error if they could not be read.
     pub fn data(&self) -> Result<&[u8]> {
         self.result.clone()?;
         // SAFETY: the memory was written, or zeroed by the system, and nobody writes it while the block lives.
         let bytes = self.memory.as_ref().map_or(&[][..], |memory| unsafe { memory.as_slice() });
-        Ok(&bytes[..(self.rows() as usize * self.shared.row_size).min(bytes.len())])
+        Ok(&bytes[..(self.rows() as usize * self.shared.form.size).min(bytes.len())])
     }
 
     /// Blocks that come before it in the order of the dataset.
@@ -324,6 +442,11 @@ impl Block {
     /// The number in the dataset of its row `index`.
     pub fn row_number(&self, index: u64) -> u64 {
         if index < self.turn.rows { self.turn.first_row + index } else { index - self.turn.rows }
+    }
+
+    /// Elements along each axis, its rows first.
+    pub fn shape(&self) -> Vec<u64> {
+        [&[self.rows()], &*self.shared.form.shape].concat()
     }
 
     /// How many rows it has.

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::plan::Plan;
-use super::queue::{BlockQueue, Source};
+use super::queue::{BlockQueue, RowForm, Source};
 use super::{RowError, RowIter};
+use crate::dataset::dtype::{DataType, Form};
 use crate::dataset::reader::ReadStats;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ring::{GetError, Wait};
+use crate::sys::poll::{self, is_readable};
 
 /// Rows of two bytes, each of which is the row's number. Rows that a bad one is among fail, those with row 66 panic.
 struct Numbers {
@@ -44,6 +46,14 @@ impl Source for Numbers {
 
 fn sources(threads: usize, bad: &[u64]) -> Vec<Box<dyn Source>> {
     (0..threads).map(|_| Box::new(Numbers { bad: bad.to_vec(), gate: None }) as Box<dyn Source>).collect()
+}
+
+/// Bytes, so many in a row.
+impl From<usize> for RowForm {
+    fn from(size: usize) -> Self {
+        let dtype = DataType { size: 1, big_endian: false, form: Form::Uint };
+        Self { size, shape: vec![size as u64], dtype, rows: 0 }
+    }
 }
 
 /// A source that waits to be told, and the ends to do that by.
@@ -215,5 +225,53 @@ fn memory_that_there_is_not_is_an_error_with_its_numbers() {
         let error = BlockQueue::start(plan(rows, rows), size, true, 3, vec![]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoMemory);
         assert!(error.message().contains(&format!("3 blocks of {rows} rows of {size} bytes")), "{error}");
+    }
+}
+
+#[test]
+fn the_descriptor_is_readable_while_a_get_would_not_wait() {
+    let (source, begun, go) = gated();
+    let queue = BlockQueue::start(plan(30, 10), 2, true, 9, vec![source]).unwrap();
+    let readable = |queue: &BlockQueue| is_readable(queue.data_fd().unwrap());
+    for _ in 0..3 {
+        begun.recv().unwrap();
+        assert!(!readable(&queue));
+        assert_eq!(queue.get(Wait::No).unwrap_err(), GetError::Empty);
+        go.send(()).unwrap();
+        let fd = queue.data_fd().unwrap();
+        assert_eq!(poll::readable(&[fd], None).unwrap(), [true]);
+        assert_eq!(queue.get(Wait::No).unwrap().shape(), [10, 2]);
+    }
+    // The end is told, too, for good.
+    assert_eq!(poll::readable(&[queue.data_fd().unwrap()], None).unwrap(), [true]);
+    assert_eq!(queue.get(Wait::No).unwrap_err(), GetError::Stopped);
+    assert!(readable(&queue));
+
+    let (source, begun, go) = gated();
+    let queue = BlockQueue::start(plan(30, 10), 2, false, 9, vec![source]).unwrap();
+    begun.recv().unwrap();
+    assert!(!readable(&queue));
+    queue.close();
+    // The block that was begun is still to come.
+    assert!(!readable(&queue));
+    go.send(()).unwrap();
+    assert_eq!(poll::readable(&[queue.data_fd().unwrap()], None).unwrap(), [true]);
+}
+
+#[test]
+fn a_getter_that_would_wait_reads_blocks_itself() {
+    for ordered in [false, true] {
+        let mut helper = sources(1, &[25]);
+        let queue = BlockQueue::start(plan(55, 10), 2, ordered, 1, vec![]).unwrap();
+        let queue = queue.with_helper(helper.pop().unwrap());
+        // Who must not wait does not read either.
+        assert_eq!(queue.get(Wait::No).unwrap_err(), GetError::Empty);
+        assert_eq!(queue.get(Wait::For(Duration::from_millis(1))).unwrap_err(), GetError::TimedOut);
+        for first in [0, 10, 20, 30, 40, 50] {
+            let block = queue.get(Wait::Forever).unwrap();
+            assert_eq!((block.first_row(), block.data().is_err()), (first, first == 20));
+        }
+        assert_eq!(queue.get(Wait::Forever).unwrap_err(), GetError::Stopped);
+        assert_eq!(queue.progress().blocks_done, 6);
     }
 }
