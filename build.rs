@@ -58,6 +58,7 @@ const SECTIONS: &[&str] = &[
     "channel_splitter",
     "chunk_resizer",
     "stream_graph",
+    "element_type",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

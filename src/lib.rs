@@ -16,13 +16,13 @@
 //! | [`send`] | heaps to send: cut into packets, paced, handed to sockets, queues and files |
 //! | [`event`] | event buffers, and the sinks that write what is in them to disk |
 //! | [`signal`] | typed arrays over time, between threads, processes and hosts |
-//! | `dataset` | datasets of HDF5 files, streamed and read in parallel (feature `hdf5`) |
+//! | [`dataset`] | datasets of HDF5 files, streamed and read in parallel (without the feature `hdf5` none can be opened) |
 //! | [`ffi`] | the C ABI: one file per section of the header |
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(not(loom))]
 pub mod chunk;
-#[cfg(all(feature = "hdf5", not(loom)))]
+#[cfg(not(loom))]
 pub mod dataset;
 #[cfg(not(loom))]
 pub mod error;

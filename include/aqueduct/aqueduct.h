@@ -7616,6 +7616,80 @@ aq_status aq_stream_graph_fd(const aq_stream_graph *graph, int *fd);
  */
 aq_status aq_stream_graph_free(aq_stream_graph *graph);
 
+/* =============================================================================================================
+ * Types of elements
+ *
+ * What an element of a dataset is: a number, a text, a record of named fields, or a small array of one of these. The text in `dtype` is that of signal
+ * streams (aq_stream_info), as numpy writes it; the other fields say the same for those who do not want to read it.
+ *
+ * ```c
+ * aq_element_type type, field;
+ * aq_element_type_init(&type, sizeof type);
+ * aq_element_type_init(&field, sizeof field);
+ * aq_dataset_dtype(dataset, &type);              // "<f4"; a table: [["time","<f8"],["wave","<i2",[512]]]
+ * for (size_t i = 0; i < type.n_fields; i++) {
+ *     aq_dataset_field(dataset, i, &field);
+ *     printf("%s: %s at byte %zu\n", field.name, field.dtype, field.offset);
+ * }
+ * ```
+ * ============================================================================================================= */
+
+/** A signed integer in two's complement, of 1, 2, 4 or 8 bytes. */
+#define AQ_ELEMENT_INT 0
+/** An unsigned integer of 1, 2, 4 or 8 bytes. */
+#define AQ_ELEMENT_UINT 1
+/** An IEEE 754 number of 2, 4 or 8 bytes. */
+#define AQ_ELEMENT_FLOAT 2
+/** Text of a fixed number of bytes, padded; there need not be a NUL at its end. */
+#define AQ_ELEMENT_TEXT 3
+/** Bytes without a meaning. */
+#define AQ_ELEMENT_OPAQUE 4
+/** Named fields. */
+#define AQ_ELEMENT_RECORD 5
+
+/**
+ * What an element is, or a field of it. Initialise it with aq_element_type_init() first. What it points to belongs to the handle that was asked, and
+ * is valid until that is freed.
+ */
+typedef struct aq_element_type {
+    /** Set by aq_element_type_init(). */
+    size_t struct_size;
+    /** The name of a field; NULL where it is no field. */
+    const char *name;
+    /**
+     * The type of an element, or of each of its items where it is an array: as numpy writes it ("<f4", "|S7"), or a JSON list of fields, in the order of
+     * their bytes, each a list of its name, its type and, if it is an array, its shape. Bytes that no field has are a field named "".
+     */
+    const char *dtype;
+    /** Bytes of an element, all items of an array included. */
+    size_t size;
+    /** Of a field: bytes of its record before it. */
+    size_t offset;
+    /** One of AQ_ELEMENT_*: what an element is, or each of its items. */
+    int32_t kind;
+    /** 1 where numbers have their most significant byte first; 0 where not, or where that means nothing. Of a record its fields say it. */
+    int32_t big_endian;
+    /** Bytes of an item; `size`, but of an array. */
+    size_t item_size;
+    /** Axes of an element that is an array; mostly 0. */
+    size_t ndim;
+    /** Items along each of them, in C order. */
+    const size_t *shape;
+    /** Fields of a record, without those in fields of it; 0 of others. */
+    size_t n_fields;
+} aq_element_type;
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param type the struct
+ * @param struct_size sizeof *type
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_element_type_init(aq_element_type *type, size_t struct_size);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::spead::dtype::{self, Dtype, Scalar};
 use crate::sys::hdf5::{Class, Kind, Library};
 
 /// How deep records and arrays may be nested in each other.
@@ -140,6 +141,9 @@ impl DataType {
                     }
                     fields.push(Field { name, offset, dtype });
                 }
+                if overlap(&fields) {
+                    return Err(Odd::No("fields that overlap"));
+                }
                 Form::Record(fields)
             }
             Class::Other => return Err(Odd::No("variable length, references or times")),
@@ -165,6 +169,42 @@ impl DataType {
                 format!("field must be one of the dataset: {fields} (got {name})"),
             )
         })
+    }
+
+    /// The same as numpy and signal streams have it: a type, and the shape of each element where elements are arrays. Fields are in the order of their
+    /// bytes; bytes between them are fields without a name.
+    ///
+    /// # Errors
+    /// `Format`: arrays are too large.
+    pub fn to_numpy(&self) -> Result<(Dtype, Vec<usize>)> {
+        let scalar = |kind| {
+            let (size, big_endian) = (self.size, self.big_endian);
+            Ok((Dtype::Scalar(Scalar { kind, size, big_endian, unit: String::new() }), Vec::new()))
+        };
+        match &self.form {
+            Form::Int => scalar(dtype::Kind::Int),
+            Form::Uint => scalar(dtype::Kind::Uint),
+            Form::Float => scalar(dtype::Kind::Float),
+            Form::Bytes => scalar(dtype::Kind::Bytes),
+            Form::Opaque => scalar(dtype::Kind::Void),
+            Form::Array { shape, element } => {
+                let (dtype, inner) = element.to_numpy()?;
+                // Within memory, as the element's own size is.
+                Ok((dtype, shape.iter().map(|&n| n as usize).chain(inner).collect()))
+            }
+            Form::Record(fields) => {
+                let mut all = Vec::new();
+                let mut end = 0;
+                for field in in_order(fields) {
+                    all.extend(padding(end, field.offset));
+                    let (dtype, shape) = field.dtype.to_numpy()?;
+                    all.push(dtype::Field { name: field.name.clone(), dtype, shape, offset: 0 });
+                    end = field.offset + field.dtype.size;
+                }
+                all.extend(padding(end, self.size));
+                Ok((Dtype::record(all)?, Vec::new()))
+            }
+        }
     }
 
     /// What must be swapped for this machine, in an element.
@@ -204,6 +244,23 @@ impl DataType {
             _ => {}
         }
     }
+}
+
+fn in_order(fields: &[Field]) -> Vec<&Field> {
+    let mut fields: Vec<&Field> = fields.iter().collect();
+    fields.sort_by_key(|field| field.offset);
+    fields
+}
+
+fn overlap(fields: &[Field]) -> bool {
+    in_order(fields).windows(2).any(|pair| pair[0].offset + pair[0].dtype.size > pair[1].offset)
+}
+
+/// Bytes of a record that no field has.
+fn padding(from: usize, to: usize) -> Option<dtype::Field> {
+    let size = to.checked_sub(from).filter(|&size| size > 0)?;
+    let dtype = Scalar { kind: dtype::Kind::Void, size, big_endian: false, unit: String::new() };
+    Some(dtype::Field { name: String::new(), dtype: Dtype::Scalar(dtype), shape: Vec::new(), offset: 0 })
 }
 
 /// As numpy writes it: `<f4`, `|S8`, `(2,3)>i2`, `{a: <i4, b: |u1}`.
@@ -287,6 +344,23 @@ mod tests {
         assert_eq!(number(2, true, Form::Int).to_string(), ">i2");
         assert_eq!(number(5, false, Form::Bytes).to_string(), "|S5");
         assert_eq!(record().to_string(), "{a: |u1, b: >f4, c: (2,)>f4}");
+    }
+
+    #[test]
+    fn numpy_has_fields_in_order_and_padding_between_them() {
+        let Form::Record(mut fields) = record().form else { unreachable!() };
+        fields[0].offset = 15;
+        let record = number(18, false, Form::Record(fields.clone()));
+        let (dtype, shape) = record.to_numpy().unwrap();
+        assert!(shape.is_empty());
+        let json = crate::signal::numpy::dtype_to_json(&dtype).to_string();
+        assert_eq!(json, r#"[["","|V1"],["b",">f4"],["c",">f4",[2]],["","|V2"],["a","|u1"],["","|V2"]]"#);
+        assert_eq!((dtype.size(), dtype.fields().len()), (18, 6));
+        assert!(!overlap(&fields));
+        fields[0].offset = 7;
+        assert!(overlap(&fields));
+        let (dtype, shape) = fields[2].dtype.to_numpy().unwrap();
+        assert_eq!((dtype.to_string(), shape), (">f4".to_owned(), vec![2]));
     }
 
     #[test]

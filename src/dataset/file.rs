@@ -37,6 +37,12 @@ impl File {
         let opened = hdf5::File::open(&library, path.as_os_str().as_bytes());
         let opened = opened.and_then(|file| Ok((file.base(&library)?, file)));
         let (base, library) = opened.map_err(|e| {
+            if cfg!(not(feature = "hdf5")) {
+                return Error::new(
+                    ErrorKind::Unsupported,
+                    "datasets: this build is without the feature \"hdf5\"",
+                );
+            }
             Error::new(ErrorKind::Format, format!("{} cannot be opened as an HDF5 file: {e}", path.display()))
         })?;
         Ok(Arc::new(Self { path: path.to_owned(), file, base, library }))
@@ -97,7 +103,7 @@ impl Bytes for File {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "hdf5"))]
 mod tests {
     use super::*;
 

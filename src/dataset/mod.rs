@@ -9,18 +9,24 @@
 //! | `dtype.rs` | types of elements, records and their fields, byte order |
 //! | `index/` | where chunks are |
 //! | `codec/` | unpacking chunks |
+//! | `memory.rs` | memory of a size that a file tells |
 //! | `strips.rs` | from chunks to rows, and from records to columns |
 //! | `reader.rs`, `cache.rs` | rows, for one thread; unpacked chunks, for several |
 //! | `select.rs` | rows and parts of rows by index, slice and list |
 //! | `stream/` | blocks of rows, read ahead by several threads |
 
 mod cache;
+#[cfg(feature = "hdf5")]
+mod codec;
+#[cfg(not(feature = "hdf5"))]
+#[path = "no_codec.rs"]
 mod codec;
 #[expect(clippy::module_inception, reason = "the module is named after its domain, the type as well")]
 mod dataset;
 mod dtype;
 mod file;
 mod index;
+mod memory;
 mod reader;
 mod select;
 mod stream;

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cache::ChunkCache;
-use super::codec::{Decoder, resize};
+use super::codec::Decoder;
 use super::dataset::{Chunks, Dataset, Places, Way};
 use super::dtype::{DataType, Swap, swap_elements};
 use super::index::{Chunk, Place};
+use super::memory::resize;
 use super::strips::{Column, Source, copy_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::hdf5;

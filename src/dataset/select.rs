@@ -173,7 +173,7 @@ impl Reader {
             if whole {
                 self.read(first..first + count, to)?;
             } else {
-                super::codec::resize(&mut memory, count as usize * row)?;
+                super::memory::resize(&mut memory, count as usize * row)?;
                 self.read(first..first + count, &mut memory)?;
                 for (row, to) in memory.chunks_exact(row).zip(to.chunks_exact_mut(part)) {
                     let mut out = to;

@@ -49,6 +49,7 @@
 //! | [`stream_node`] | `aq_stream_node_stats`, what nodes have in common |
 //! | [`poll_thread`], [`stream_converter`], [`channel_splitter`], [`chunk_resizer`] | the nodes: `aq_poll_thread_*` and so on |
 //! | [`stream_graph`] | `aq_stream_graph_*` |
+//! | [`element_type`] | `aq_element_type`, what elements of datasets are |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -75,6 +76,7 @@ pub mod chunk_resizer;
 pub mod chunk_stream;
 pub mod config_server;
 pub mod copy;
+pub mod element_type;
 pub mod event;
 pub mod event_file;
 pub mod filter;

@@ -11,6 +11,9 @@ pub mod futex;
 pub mod gather;
 #[cfg(feature = "hdf5")]
 pub mod hdf5;
+#[cfg(not(feature = "hdf5"))]
+#[path = "no_hdf5.rs"]
+pub mod hdf5;
 pub mod interface;
 pub mod local;
 pub mod map_file;

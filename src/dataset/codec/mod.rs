@@ -20,6 +20,7 @@ use std::fmt;
 
 use libdeflater::Decompressor;
 
+use super::memory::resize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::hdf5::Filter;
 
@@ -129,16 +130,6 @@ impl Default for Decoder {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// A vector of so many bytes, or an error where there is no memory.
-pub(super) fn resize(memory: &mut Vec<u8>, size: usize) -> Result<()> {
-    let more = size.saturating_sub(memory.len());
-    memory
-        .try_reserve_exact(more)
-        .map_err(|_| Error::new(ErrorKind::NoMemory, format!("cannot allocate {size} bytes for a chunk")))?;
-    memory.resize(size, 0);
-    Ok(())
 }
 
 fn damaged(step: Step, what: impl fmt::Display) -> Error {

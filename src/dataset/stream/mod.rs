@@ -135,7 +135,7 @@ pub fn remainder(
     let first = rows - rows % block_rows;
     let mut to = Vec::new();
     let size = (rows - first).saturating_mul(reader.row_size() as u64);
-    super::codec::resize(&mut to, usize::try_from(size).unwrap_or(usize::MAX))?;
+    super::memory::resize(&mut to, usize::try_from(size).unwrap_or(usize::MAX))?;
     reader.read(first..rows, &mut to)?;
     Ok(to)
 }

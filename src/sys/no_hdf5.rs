@@ -1,0 +1,122 @@
+//! What stands for libhdf5 in a build without the feature `hdf5`: nothing can be opened, and there is nothing that anything could be asked of.
+//!
+//! Invariant: there is no value of [`File`], [`Dataset`] and [`Kind`]; the same functions as those of `hdf5/`. Any thread.
+
+use std::convert::Infallible;
+use std::io;
+
+/// What libhdf5 says of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in hdf5/kind.rs")]
+pub enum Class {
+    Integer,
+    Float,
+    Text,
+    Bits,
+    Opaque,
+    Compound,
+    Enum,
+    Array,
+    Other,
+}
+
+/// How a dataset lies in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in hdf5/mod.rs")]
+pub enum Layout {
+    Compact,
+    Contiguous,
+    Chunked,
+    Virtual,
+}
+
+/// One step of how chunks are packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in hdf5/mod.rs")]
+pub struct Filter {
+    pub id: i32,
+    pub name: String,
+    pub values: Vec<u32>,
+}
+
+/// Current and largest sizes.
+pub type Extent = (Vec<u64>, Vec<u64>);
+
+/// The right to call what there is not.
+pub struct Library(());
+
+/// Waits for nothing.
+pub fn lock() -> Library {
+    Library(())
+}
+
+/// An open file: there is none.
+#[derive(Debug)]
+pub struct File(Infallible);
+
+/// An open dataset: there is none.
+#[derive(Debug)]
+pub struct Dataset(Infallible);
+
+/// A type: there is none.
+#[derive(Debug)]
+pub struct Kind(Infallible);
+
+/// Functions of what there is not.
+macro_rules! never {
+    ($($name:ident($($argument:ty),*) -> $result:ty;)*) => {
+        $(
+            #[allow(missing_docs, reason = "as in hdf5/")]
+            pub fn $name(&self, $(_: $argument),*) -> $result {
+                match self.0 {}
+            }
+        )*
+    };
+}
+
+impl File {
+    /// Says that there is no libhdf5.
+    pub fn open(_library: &Library, _path: &[u8]) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    never! {
+        base(&Library) -> io::Result<u64>;
+        widths(&Library) -> io::Result<(usize, usize)>;
+        dataset(&Library, &str) -> io::Result<Dataset>;
+    }
+}
+
+impl Dataset {
+    never! {
+        extent(&Library) -> io::Result<Option<Extent>>;
+        kind(&Library) -> io::Result<Kind>;
+        layout(&Library) -> io::Result<Layout>;
+        is_external(&Library) -> io::Result<bool>;
+        offset(&Library) -> Option<u64>;
+        chunk_shape(&Library, usize) -> io::Result<Vec<u64>>;
+        filters_edges(&Library) -> io::Result<bool>;
+        filters(&Library) -> io::Result<Vec<Filter>>;
+        fill(&Library, &Kind) -> io::Result<Option<Vec<u8>>>;
+        header(&Library) -> Option<u64>;
+        each_chunk(&Library, usize, impl FnMut(&[u64], u32, u64, u64)) -> io::Result<bool>;
+        chunk_size(&Library, &[u64]) -> io::Result<u64>;
+        read_chunk(&Library, &[u64], &mut [u8]) -> io::Result<u32>;
+        read(&Library, &Kind, &[u64], &[u64], &mut [u8]) -> io::Result<()>;
+    }
+}
+
+impl Kind {
+    never! {
+        size() -> usize;
+        class(&Library) -> io::Result<Class>;
+        is_big_endian(&Library) -> io::Result<Option<bool>>;
+        is_signed(&Library) -> io::Result<bool>;
+        is_full(&Library) -> bool;
+        is_ieee(&Library) -> io::Result<bool>;
+        base(&Library) -> io::Result<Self>;
+        native(&Library) -> io::Result<Self>;
+        array_shape(&Library) -> io::Result<Vec<u64>>;
+        fields(&Library) -> io::Result<Vec<(String, usize, Self)>>;
+    }
+}
