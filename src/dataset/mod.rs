@@ -14,6 +14,8 @@
 //! | `reader.rs`, `cache.rs` | rows, for one thread; unpacked chunks, for several |
 //! | `select.rs` | rows and parts of rows by index, slice and list |
 //! | `stream/` | blocks of rows, read ahead by several threads |
+//! | `record/`, `packing.rs` | writing: from signal streams, chunks of the receiver, and rows; how chunks are packed |
+//! | `replay/` | rows as a signal stream or as chunks, at a rate |
 
 mod cache;
 #[cfg(feature = "hdf5")]
@@ -27,7 +29,10 @@ mod dtype;
 mod file;
 mod index;
 mod memory;
+mod packing;
 mod reader;
+pub mod record;
+pub mod replay;
 mod select;
 mod stream;
 mod strips;
@@ -37,6 +42,7 @@ pub use codec::{Decoder, Pipeline};
 pub use dataset::{Dataset, PathKind};
 pub use dtype::{DataType, Field, Form, Swap, swap_elements};
 pub use file::File;
+pub use packing::{Compression, Packing};
 pub use reader::{ReadStats, Reader};
 pub use select::{Axis, Selection};
 pub use stream::{Block, BlockQueue, Progress, RowError, RowIter, StreamConfig, remainder, stream};

@@ -6,6 +6,7 @@
 
 mod kind;
 mod raw;
+mod write;
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
 use std::io;
@@ -15,6 +16,7 @@ use std::ptr::{null, null_mut};
 use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 
 pub use kind::{Class, Kind};
+pub use write::{NewDataset, NewFile};
 use raw::Id;
 
 static LOCK: ReentrantMutex<()> = ReentrantMutex::new(());
