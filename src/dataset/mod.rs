@@ -45,4 +45,5 @@ pub use file::File;
 pub use packing::{Compression, Packing};
 pub use reader::{ReadStats, Reader};
 pub use select::{Axis, Selection};
+use stream::rows_in_order;
 pub use stream::{Block, BlockQueue, Progress, RowError, RowIter, StreamConfig, remainder, stream};

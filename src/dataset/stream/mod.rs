@@ -5,9 +5,11 @@
 //! | `plan.rs` | which rows each block has |
 //! | `queue.rs` | the threads, and the blocks between them and the getters |
 //! | `rows.rs` | row by row |
+//! | `range.rs` | some rows, for a replay |
 
 mod plan;
 mod queue;
+mod range;
 mod rows;
 
 #[cfg(test)]
@@ -15,6 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub(super) use range::rows_in_order;
 pub use queue::{Block, BlockQueue, Progress};
 pub use rows::{RowError, RowIter};
 
