@@ -103,8 +103,6 @@ impl Dataset {
         chunk_size(&Library, &[u64]) -> io::Result<u64>;
         read_chunk(&Library, &[u64], &mut [u8]) -> io::Result<u32>;
         read(&Library, &Kind, &[u64], &[u64], &mut [u8]) -> io::Result<()>;
-        number(&Library, &str) -> io::Result<Option<f64>>;
-        text(&Library, &str) -> io::Result<Option<String>>;
     }
 }
 

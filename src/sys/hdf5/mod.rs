@@ -4,7 +4,6 @@
 //! for the process, so that a libhdf5 that is not thread-safe serves us as well. It cannot keep code of the host program from calling such a
 //! libhdf5 at the same time; that is the host's to do. While the lock is held, libhdf5 prints no errors of ours: they are values.
 
-mod attribute;
 mod kind;
 mod raw;
 mod write;

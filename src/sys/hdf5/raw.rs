@@ -192,12 +192,6 @@ unsafe extern "C" {
         creation: Id,
         access: Id,
     ) -> Id;
-    pub fn H5Aexists(object: Id, name: *const c_char) -> c_int;
-    pub fn H5Aopen(object: Id, name: *const c_char, access: Id) -> Id;
-    pub fn H5Aget_type(attribute: Id) -> Id;
-    pub fn H5Aget_space(attribute: Id) -> Id;
-    pub fn H5Aread(attribute: Id, memory_type: Id, to: *mut c_void) -> c_int;
-    pub fn H5Sget_simple_extent_npoints(space: Id) -> i64;
     pub fn H5Awrite(attribute: Id, memory_type: Id, data: *const c_void) -> c_int;
 
     /// The class of access lists of files; set by `H5open`.
