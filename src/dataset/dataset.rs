@@ -93,8 +93,7 @@ impl Dataset {
         let library = hdf5::lock();
         let failed = |e: std::io::Error| {
             let reason = e.to_string();
-            let missing = ["doesn't exist", "not found"].iter().any(|words| reason.contains(words));
-            let kind = if missing { ErrorKind::NotFound } else { ErrorKind::Format };
+            let kind = if hdf5::is_missing(&reason) { ErrorKind::NotFound } else { ErrorKind::Format };
             Error::new(kind, format!("dataset {name} of {}: {reason}", file.path().display()))
         };
         let unsupported = |what: &str| {

@@ -12,6 +12,7 @@
 //! | `memory.rs` | memory of a size that a file tells |
 //! | `strips.rs` | from chunks to rows, and from records to columns |
 //! | `reader.rs`, `cache.rs` | rows, for one thread; unpacked chunks, for several |
+//! | `tree.rs`, `describe.rs` | what is in a file, and what a dataset is |
 //! | `select.rs` | rows and parts of rows by index, slice and list |
 //! | `stream/` | blocks of rows, read ahead by several threads |
 //! | `record/`, `packing.rs` | writing: from signal streams, chunks of the receiver, and rows; how chunks are packed |
@@ -25,6 +26,7 @@ mod codec;
 mod codec;
 #[expect(clippy::module_inception, reason = "the module is named after its domain, the type as well")]
 mod dataset;
+mod describe;
 mod dtype;
 mod file;
 mod index;
@@ -36,10 +38,12 @@ pub mod replay;
 mod select;
 mod stream;
 mod strips;
+mod tree;
 
 pub use cache::ChunkCache;
 pub use codec::{Decoder, Pipeline};
 pub use dataset::{Dataset, PathKind};
+pub use describe::{Attribute, AttributeValue, Description, Filter, Layout};
 pub use dtype::{DataType, Field, Form, Swap, swap_elements};
 pub use file::File;
 pub use packing::{Compression, Packing};
@@ -47,3 +51,4 @@ pub use reader::{ReadStats, Reader};
 pub use select::{Axis, Selection};
 use stream::rows_in_order;
 pub use stream::{Block, BlockQueue, Progress, RowError, RowIter, StreamConfig, remainder, stream};
+pub use tree::{Entry, Target};

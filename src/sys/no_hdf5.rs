@@ -39,6 +39,27 @@ pub struct Filter {
     pub values: Vec<u32>,
 }
 
+/// What a link leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in hdf5/tree.rs")]
+pub enum Target {
+    Group(Option<u64>),
+    Dataset,
+    Type,
+    Other,
+    Path(String),
+    File(String, String),
+    Broken(String),
+}
+
+/// The links of a group, and the address of its header.
+pub type Links = (Option<u64>, Vec<(String, Target)>);
+
+/// Whether a reason is that there is no object of that name.
+pub fn is_missing(_reason: &str) -> bool {
+    false
+}
+
 /// Current and largest sizes.
 pub type Extent = (Vec<u64>, Vec<u64>);
 
@@ -57,6 +78,10 @@ pub struct File(Infallible);
 /// An open dataset: there is none.
 #[derive(Debug)]
 pub struct Dataset(Infallible);
+
+/// An open attribute: there is none.
+#[derive(Debug)]
+pub struct Attribute(Infallible);
 
 /// A type: there is none.
 #[derive(Debug)]
@@ -84,6 +109,7 @@ impl File {
         base(&Library) -> io::Result<u64>;
         widths(&Library) -> io::Result<(usize, usize)>;
         dataset(&Library, &str) -> io::Result<Dataset>;
+        links(&Library, &str) -> io::Result<Links>;
     }
 }
 
@@ -98,6 +124,10 @@ impl Dataset {
         filters_edges(&Library) -> io::Result<bool>;
         filters(&Library) -> io::Result<Vec<Filter>>;
         fill(&Library, &Kind) -> io::Result<Option<Vec<u8>>>;
+        stored(&Library) -> u64;
+        count_chunks(&Library) -> Option<u64>;
+        index(&Library) -> Option<&'static str>;
+        attributes(&Library) -> io::Result<Vec<Attribute>>;
         header(&Library) -> Option<u64>;
         each_chunk(&Library, usize, impl FnMut(&[u64], u32, u64, u64)) -> io::Result<bool>;
         chunk_size(&Library, &[u64]) -> io::Result<u64>;
@@ -106,10 +136,21 @@ impl Dataset {
     }
 }
 
+impl Attribute {
+    never! {
+        name() -> &str;
+        extent(&Library) -> io::Result<Option<Vec<u64>>>;
+        kind(&Library) -> io::Result<Kind>;
+        read(&Library, &Kind, &mut [u8]) -> io::Result<()>;
+        read_texts(&Library, usize) -> io::Result<Vec<String>>;
+    }
+}
+
 impl Kind {
     never! {
         size() -> usize;
         class(&Library) -> io::Result<Class>;
+        is_variable_text(&Library) -> bool;
         is_big_endian(&Library) -> io::Result<Option<bool>>;
         is_signed(&Library) -> io::Result<bool>;
         is_full(&Library) -> bool;

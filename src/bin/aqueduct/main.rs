@@ -1,5 +1,5 @@
 //! The command-line program: `aqueduct recv` receives heaps or chunks, `aqueduct send` sends heaps of made-up data, `aqueduct bench` finds the highest rate of both, `aqueduct replay` sends a capture again, `aqueduct events`
-//! checks and converts event files, `aqueduct stream` finds and shows signal streams.
+//! checks and converts event files, `aqueduct stream` finds and shows signal streams, `aqueduct h5` lists and reads datasets of HDF5 files.
 //!
 //! A command is a file of its name, with its options as a clap struct and a `run`. Data goes to the standard output,
 //! everything else to the standard error; docs/cli.md is the reference.
@@ -7,6 +7,7 @@
 mod bench;
 mod events;
 mod failure;
+mod h5;
 mod heap_items;
 mod interrupt;
 mod layout;
@@ -30,11 +31,15 @@ use clap::{Parser, Subcommand};
 use failure::Failure;
 
 /// The version and what this build can do.
-const VERSION: &str = match (cfg!(feature = "pcap"), cfg!(feature = "zmq")) {
-    (true, true) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap, zmq)"),
-    (true, false) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap)"),
-    (false, true) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, zmq)"),
-    (false, false) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli)"),
+const VERSION: &str = match (cfg!(feature = "pcap"), cfg!(feature = "zmq"), cfg!(feature = "hdf5")) {
+    (true, true, true) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap, zmq, hdf5)"),
+    (true, true, false) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap, zmq)"),
+    (true, false, true) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap, hdf5)"),
+    (true, false, false) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, pcap)"),
+    (false, true, true) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, zmq, hdf5)"),
+    (false, true, false) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, zmq)"),
+    (false, false, true) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli, hdf5)"),
+    (false, false, false) => concat!(env!("CARGO_PKG_VERSION"), " (features: cli)"),
 };
 
 const EXAMPLES: &str = "\
@@ -46,6 +51,7 @@ Examples:
   aqueduct replay capture.pcap udp://127.0.0.1:7148 --rate 200M
   aqueduct events run7-000.aqe --csv run7.csv
   aqueduct stream tail eeg
+  aqueduct h5 ls run7.h5
 
 Exit status:
   0  all went well, and every packet is accounted for
@@ -68,6 +74,7 @@ enum Command {
     Bench(Box<bench::Options>),
     Events(Box<events::Options>),
     Stream(stream::Options),
+    H5(h5::Options),
 }
 
 fn main() -> ExitCode {
@@ -80,6 +87,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => ("bench", bench::run(*options)),
         Command::Events(options) => ("events", events::run(*options)),
         Command::Stream(options) => ("stream", stream::run(options)),
+        Command::H5(options) => ("h5", h5::run(options)),
     };
     terminal::end_progress();
     match result {

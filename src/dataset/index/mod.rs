@@ -148,6 +148,11 @@ impl ChunkTable {
         Self { chunks, lost }
     }
 
+    /// Chunks of which the place is known.
+    pub fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// Where a chunk is.
     pub fn find(&self, number: u64) -> Place<'_> {
         if let Some(lost) = self.lost.iter().find(|lost| lost.from <= number && number < lost.to) {

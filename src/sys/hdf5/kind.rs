@@ -67,6 +67,13 @@ impl Kind {
         })
     }
 
+    /// Whether it is text of variable length.
+    pub fn is_variable_text(&self, _library: &Library) -> bool {
+        const TEXT: c_int = 3;
+        // SAFETY: the lock is held.
+        unsafe { raw::H5Tget_class(self.id()) == TEXT && raw::H5Tis_variable_str(self.id()) > 0 }
+    }
+
     /// Whether numbers have their most significant byte first; `None` for mixtures and VAX.
     pub fn is_big_endian(&self, _library: &Library) -> io::Result<Option<bool>> {
         // SAFETY: the lock is held.

@@ -4,9 +4,11 @@
 //! for the process, so that a libhdf5 that is not thread-safe serves us as well. It cannot keep code of the host program from calling such a
 //! libhdf5 at the same time; that is the host's to do. While the lock is held, libhdf5 prints no errors of ours: they are values.
 
+mod attribute;
 mod kind;
 mod raw;
 mod write;
+mod tree;
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
 use std::io;
@@ -15,9 +17,11 @@ use std::ptr::{null, null_mut};
 
 use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 
+pub use attribute::Attribute;
 pub use kind::{Class, Kind};
 pub use write::{NewDataset, NewFile};
 use raw::Id;
+pub use tree::{Links, Target};
 
 static LOCK: ReentrantMutex<()> = ReentrantMutex::new(());
 
@@ -84,6 +88,11 @@ fn error() -> io::Error {
     io::Error::other(if text.is_empty() { "libhdf5 gives no reason".to_owned() } else { text })
 }
 
+/// Whether a reason of libhdf5 is that there is no object of that name.
+pub fn is_missing(reason: &str) -> bool {
+    ["doesn't exist", "not found"].iter().any(|words| reason.contains(words))
+}
+
 fn check(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(error()) } else { Ok(result) }
 }
@@ -95,6 +104,20 @@ struct Handle(Id);
 impl Handle {
     fn new(id: Id) -> io::Result<Self> {
         if id < 0 { Err(error()) } else { Ok(Self(id)) }
+    }
+
+    /// The address of the object's header, from the superblock, where the library tells it.
+    fn header(&self, _library: &Library) -> Option<u64> {
+        let function = raw::optional(c"H5Oget_info2")?;
+        // 160 bytes in all versions.
+        let mut info = [0u64; 64];
+        const BASIC: c_uint = 1;
+        // SAFETY: the lock is held; the function has this type in all versions; the memory is larger than its struct.
+        let result = unsafe {
+            let object_info = transmute::<*mut c_void, raw::ObjectInfo>(function);
+            object_info(self.0, info.as_mut_ptr().cast(), BASIC)
+        };
+        (result >= 0).then_some(info[1])
     }
 }
 
@@ -191,6 +214,21 @@ pub struct Filter {
 /// Current and largest sizes, row axis first; `u64::MAX`: without limit.
 pub type Extent = (Vec<u64>, Vec<u64>);
 
+/// The sizes of a space; `None` for a null space.
+fn extent(space: &Handle) -> io::Result<Option<Extent>> {
+    // SAFETY: callers hold the lock; the vectors are as long as the rank.
+    unsafe {
+        const NULL: c_int = 2;
+        if check(raw::H5Sget_simple_extent_type(space.0))? == NULL {
+            return Ok(None);
+        }
+        let rank = check(raw::H5Sget_simple_extent_ndims(space.0))? as usize;
+        let (mut sizes, mut most) = (vec![0; rank], vec![0; rank]);
+        check(raw::H5Sget_simple_extent_dims(space.0, sizes.as_mut_ptr(), most.as_mut_ptr()))?;
+        Ok(Some((sizes, most)))
+    }
+}
+
 /// An open dataset.
 #[derive(Debug)]
 pub struct Dataset {
@@ -201,18 +239,8 @@ pub struct Dataset {
 impl Dataset {
     /// Its sizes; `None` for one without elements by type (a null space).
     pub fn extent(&self, _library: &Library) -> io::Result<Option<Extent>> {
-        // SAFETY: the lock is held; the vectors are as long as the rank.
-        unsafe {
-            let space = Handle::new(raw::H5Dget_space(self.handle.0))?;
-            const NULL: c_int = 2;
-            if check(raw::H5Sget_simple_extent_type(space.0))? == NULL {
-                return Ok(None);
-            }
-            let rank = check(raw::H5Sget_simple_extent_ndims(space.0))? as usize;
-            let (mut sizes, mut most) = (vec![0; rank], vec![0; rank]);
-            check(raw::H5Sget_simple_extent_dims(space.0, sizes.as_mut_ptr(), most.as_mut_ptr()))?;
-            Ok(Some((sizes, most)))
-        }
+        // SAFETY: the lock is held.
+        extent(&Handle::new(unsafe { raw::H5Dget_space(self.handle.0) })?)
     }
 
     /// The type of its elements, in the file.
@@ -299,18 +327,49 @@ impl Dataset {
         Ok(Some(value))
     }
 
-    /// The address of its header, from the superblock, where the library tells it.
-    pub fn header(&self, _library: &Library) -> Option<u64> {
-        let function = raw::optional(c"H5Oget_info2")?;
-        // 160 bytes in all versions.
-        let mut info = [0u64; 64];
-        const BASIC: c_uint = 1;
-        // SAFETY: the lock is held; the function has this type in all versions; the memory is larger than its struct.
+    /// Bytes that its elements take in the file.
+    pub fn stored(&self, _library: &Library) -> u64 {
+        // SAFETY: the lock is held.
+        unsafe { raw::H5Dget_storage_size(self.handle.0) }
+    }
+
+    /// How many chunks were ever written, where this version tells.
+    pub fn count_chunks(&self, _library: &Library) -> Option<u64> {
+        let function = raw::optional(c"H5Dget_num_chunks")?;
+        let mut count = 0;
+        // SAFETY: the lock is held; the function has this type in all versions; the pointer is to a number. Not H5S_ALL, which 1.10 refuses.
         let result = unsafe {
-            let object_info = transmute::<*mut c_void, raw::ObjectInfo>(function);
-            object_info(self.handle.0, info.as_mut_ptr().cast(), BASIC)
+            let space = Handle::new(raw::H5Dget_space(self.handle.0)).ok()?;
+            transmute::<*mut c_void, raw::CountChunks>(function)(self.handle.0, space.0, &mut count)
         };
-        (result >= 0).then_some(info[1])
+        (result >= 0).then_some(count)
+    }
+
+    /// By what its chunks are found, where this version tells.
+    pub fn index(&self, _library: &Library) -> Option<&'static str> {
+        let function = raw::optional(c"H5Dget_chunk_index_type")?;
+        let mut kind = -1;
+        // SAFETY: the lock is held; the function has this type in all versions; the pointer is to a number.
+        let result = unsafe { transmute::<*mut c_void, raw::IndexType>(function)(self.handle.0, &mut kind) };
+        let names = [
+            "B-tree of version 1",
+            "single chunk",
+            "implicit",
+            "fixed array",
+            "extensible array",
+            "B-tree of version 2",
+        ];
+        names.get(usize::try_from(kind).ok().filter(|_| result >= 0)?).copied()
+    }
+
+    /// Its attributes, by name.
+    pub fn attributes(&self, _library: &Library) -> io::Result<Vec<Attribute>> {
+        Attribute::all(&self.handle)
+    }
+
+    /// The address of its header, from the superblock, where the library tells it.
+    pub fn header(&self, library: &Library) -> Option<u64> {
+        self.handle.header(library)
     }
 
     /// Calls `each` with offset, filter mask, address and size of every chunk that there is. False if this version of the library cannot.

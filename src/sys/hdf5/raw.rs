@@ -44,11 +44,28 @@ unsafe extern "C" {
     pub fn H5Idec_ref(id: Id) -> c_int;
     pub fn H5Fopen(path: *const c_char, flags: c_uint, access: Id) -> Id;
     pub fn H5Fget_create_plist(file: Id) -> Id;
+    pub fn H5Iget_type(id: Id) -> c_int;
+    pub fn H5Oopen(place: Id, path: *const c_char, access: Id) -> Id;
+    pub fn H5Lget_val(place: Id, name: *const c_char, to: *mut c_void, size: usize, access: Id) -> c_int;
     pub fn H5Dopen2(file: Id, path: *const c_char, access: Id) -> Id;
     pub fn H5Dget_space(dataset: Id) -> Id;
     pub fn H5Dget_type(dataset: Id) -> Id;
     pub fn H5Dget_create_plist(dataset: Id) -> Id;
     pub fn H5Dget_offset(dataset: Id) -> u64;
+    pub fn H5Dget_storage_size(dataset: Id) -> u64;
+    pub fn H5Dvlen_reclaim(kind: Id, space: Id, transfer: Id, memory: *mut c_void) -> c_int;
+    pub fn H5Aiterate2(
+        object: Id,
+        index: c_int,
+        order: c_int,
+        next: *mut u64,
+        each: EachAttribute,
+        data: *mut c_void,
+    ) -> c_int;
+    pub fn H5Aopen(object: Id, name: *const c_char, access: Id) -> Id;
+    pub fn H5Aget_space(attribute: Id) -> Id;
+    pub fn H5Aget_type(attribute: Id) -> Id;
+    pub fn H5Aread(attribute: Id, memory_type: Id, to: *mut c_void) -> c_int;
     pub fn H5Dget_chunk_storage_size(dataset: Id, offset: *const u64, size: *mut u64) -> c_int;
     pub fn H5Dread_chunk(
         dataset: Id,
@@ -251,6 +268,26 @@ pub type ObjectInfo = unsafe extern "C" fn(object: Id, info: *mut c_void, fields
 /// `H5Dchunk_iter`, with this type from 1.14 on.
 pub type ChunkIter =
     unsafe extern "C" fn(dataset: Id, transfer: Id, each: EachChunk, data: *mut c_void) -> c_int;
+
+/// Called for each attribute of an object.
+pub type EachAttribute =
+    unsafe extern "C" fn(object: Id, name: *const c_char, info: *const c_void, data: *mut c_void) -> c_int;
+/// `H5Dget_num_chunks`, from 1.10.5 on.
+pub type CountChunks = unsafe extern "C" fn(dataset: Id, space: Id, count: *mut u64) -> c_int;
+/// `H5Dget_chunk_index_type`, from 1.10 on; not meant for everybody.
+pub type IndexType = unsafe extern "C" fn(dataset: Id, kind: *mut c_int) -> c_int;
+/// Called for each link of a group; what `info` points to begins with the kind of the link in all versions.
+pub type EachLink =
+    unsafe extern "C" fn(group: Id, name: *const c_char, info: *const c_int, data: *mut c_void) -> c_int;
+/// `H5Literate`, up to 1.10, or `H5Literate2`, from 1.12 on.
+pub type LinkIter = unsafe extern "C" fn(
+    group: Id,
+    index: c_int,
+    order: c_int,
+    next: *mut u64,
+    each: EachLink,
+    data: *mut c_void,
+) -> c_int;
 
 /// The address of a function that not all versions have.
 pub fn optional(name: &CStr) -> Option<*mut c_void> {
