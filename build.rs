@@ -59,6 +59,8 @@ const SECTIONS: &[&str] = &[
     "chunk_resizer",
     "stream_graph",
     "element_type",
+    "dataset_recorder",
+    "dataset_replay",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

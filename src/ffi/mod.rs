@@ -50,6 +50,7 @@
 //! | [`poll_thread`], [`stream_converter`], [`channel_splitter`], [`chunk_resizer`] | the nodes: `aq_poll_thread_*` and so on |
 //! | [`stream_graph`] | `aq_stream_graph_*` |
 //! | [`element_type`] | `aq_element_type`, what elements of datasets are |
+//! | [`dataset_recorder`], [`dataset_replay`] | `aq_dataset_recorder_*`, `aq_dataset_replay_*`: datasets written, and played |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -76,6 +77,8 @@ pub mod chunk_resizer;
 pub mod chunk_stream;
 pub mod config_server;
 pub mod copy;
+pub mod dataset_recorder;
+pub mod dataset_replay;
 pub mod element_type;
 pub mod event;
 pub mod event_file;
