@@ -7682,13 +7682,13 @@ typedef struct aq_element_type {
 /**
  * Writes zeros, and the struct's size.
  *
- * @param type the struct
- * @param struct_size sizeof *type
+ * @param element the struct
+ * @param struct_size sizeof *element
  * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
  *
  * Threads: any.
  */
-aq_status aq_element_type_init(aq_element_type *type, size_t struct_size);
+aq_status aq_element_type_init(aq_element_type *element, size_t struct_size);
 
 /* =============================================================================================================
  * Recording datasets

@@ -90,15 +90,18 @@ unsafe impl SizedStruct for aq_element_type {
 
 /// Writes zeros, and the struct's size.
 ///
-/// @param type the struct
-/// @param struct_size sizeof *type
+/// @param element the struct
+/// @param struct_size sizeof *element
 /// @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn aq_element_type_init(r#type: *mut aq_element_type, struct_size: usize) -> aq_status {
+pub unsafe extern "C" fn aq_element_type_init(
+    element: *mut aq_element_type,
+    struct_size: usize,
+) -> aq_status {
     // SAFETY: NULL or struct_size writable bytes by the caller's contract.
-    guard(|| unsafe { sized::init(r#type, struct_size, "type") })
+    guard(|| unsafe { sized::init(element, struct_size, "element") })
 }
 
 /// A type, with the texts that an [`aq_element_type`] points to.
@@ -117,13 +120,13 @@ impl ElementType {
         Ok(Self { fields: fields.collect::<Result<_>>()?, own: Described::new(dtype)? })
     }
 
-    /// Writes it to the argument `type`.
+    /// Writes it to the argument `element`.
     ///
     /// # Safety
     /// `out` is NULL or a struct of its struct_size. It is used no longer than this value lives, nor moved.
     pub unsafe fn write(&self, out: *mut aq_element_type) -> Result<Outcome> {
         // SAFETY: the caller's promise.
-        unsafe { sized::write(out, &self.own.value(), "type") }
+        unsafe { sized::write(out, &self.own.value(), "element") }
     }
 
     /// Writes the field number `index` to the argument `field`.
