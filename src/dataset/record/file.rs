@@ -21,6 +21,10 @@ const INDEX: u64 = 256;
 /// Bytes of a name in the ledger.
 const NAME: usize = 40;
 
+fn no_space(free: u64, needed: u64) -> String {
+    format!("No space left on device: {free} bytes are free, and {needed} are needed for what comes next and the file's end")
+}
+
 /// A dataset beside the recorded one.
 struct Side {
     dataset: NewDataset,
@@ -85,7 +89,14 @@ impl RecordFile {
         options.read(true).write(true);
         if config.overwrite { options.create(true) } else { options.create_new(true) };
         let disk = options.open(path).map_err(|e| Error::io(format_args!("create {}", path.display()), &e))?;
-        let made = Self::make(config, block_rows, disk);
+        // libhdf5 cannot let go of a file that it cannot write: it complains when the process ends.
+        let made = match free_bytes(disk.as_fd()) {
+            Ok(Some(free)) if free < RESERVE => Err(Error::io(
+                format_args!("create {}", path.display()),
+                &std::io::Error::other(no_space(free, RESERVE)),
+            )),
+            _ => Self::make(config, block_rows, disk),
+        };
         if made.is_err() && !config.overwrite {
             // Nobody has use for what is in it. That it cannot be removed is less than why it was to be.
             let _ = fs::remove_file(path);
@@ -189,9 +200,9 @@ impl RecordFile {
     fn check_space(&self, bytes: usize) -> Result<()> {
         let needed = bytes as u64 + RESERVE + INDEX * self.chunks_since_flush;
         match free_bytes(self.disk.as_fd()) {
-            Ok(Some(free)) if free < needed => Err(self.failed(&std::io::Error::other(format!(
-                "No space left on device: {free} bytes are free, and {needed} are needed for the next block and the end of the file"
-            )))),
+            Ok(Some(free)) if free < needed => {
+                Err(self.failed(&std::io::Error::other(no_space(free, needed))))
+            }
             // Where it cannot be told it is not kept.
             _ => Ok(()),
         }
