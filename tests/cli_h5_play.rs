@@ -71,9 +71,17 @@ fn what_cannot_be_played_is_told() {
     for (arguments, status, words) in [
         (format!("h5 play {path} none"), 1, "dataset none of "),
         ("h5 play none.h5 none".to_owned(), 1, "open none.h5: No such file"),
-        (format!("h5 play {path} raw/adc --start 1000"), 2, "within 0 to 1000 of dataset raw/adc (got 1000 to 1000)"),
+        (
+            format!("h5 play {path} raw/adc --start 1000"),
+            2,
+            "within 0 to 1000 of dataset raw/adc (got 1000 to 1000)",
+        ),
         (format!("h5 play {path} raw/adc --rate 0"), 2, "must be a positive number of rows per second"),
-        (format!("h5 play {path} raw/adc --protocol tcp --endpoint here"), 2, "--endpoint must be HOST:PORT (got here)"),
+        (
+            format!("h5 play {path} raw/adc --protocol tcp --endpoint here"),
+            2,
+            "--endpoint must be HOST:PORT (got here)",
+        ),
     ] {
         let finished = run(&arguments);
         assert_eq!(finished.status, status, "{arguments}: {}", finished.stderr);

@@ -93,7 +93,8 @@ fn every_type_is_what_h5py_would_have_written() {
                 assert!(a[..8] == b[..8] && a[11..] == b[11..]);
             }
         } else if dtype.starts_with("|S") {
-            let text = |bytes: &[u8]| bytes.iter().rposition(|&byte| byte != 0).map(|last| bytes[..=last].to_vec());
+            let text =
+                |bytes: &[u8]| bytes.iter().rposition(|&byte| byte != 0).map(|last| bytes[..=last].to_vec());
             assert!(found.bytes.chunks_exact(7).map(text).eq(rows.chunks_exact(7).map(text)));
         } else {
             assert!(found.bytes == rows, "{dtype}");
@@ -292,13 +293,25 @@ fn what_cannot_be_recorded_is_an_error_that_says_why() {
     invalid(RecordConfig { dataset: "/".into(), ..good.clone() }, "dataset must be a path");
     invalid(RecordConfig { row_shape: vec![0], ..good.clone() }, "must be positive (got [0])");
     let packing = |compression| Packing { compression, shuffle: false };
-    invalid(RecordConfig { packing: packing(Compression::Deflate(10)), ..good.clone() }, "level must be 0 to 9 (got 10)");
-    invalid(RecordConfig { packing: packing(Compression::Zstd(0)), ..good.clone() }, "level must be 1 to 19 (got 0)");
-    says(RecordConfig { row_shape: vec![1; 32], ..good.clone() }, ErrorKind::Unsupported, "at most 32 axes (got 33)");
+    invalid(
+        RecordConfig { packing: packing(Compression::Deflate(10)), ..good.clone() },
+        "level must be 0 to 9 (got 10)",
+    );
+    invalid(
+        RecordConfig { packing: packing(Compression::Zstd(0)), ..good.clone() },
+        "level must be 1 to 19 (got 0)",
+    );
+    says(
+        RecordConfig { row_shape: vec![1; 32], ..good.clone() },
+        ErrorKind::Unsupported,
+        "at most 32 axes (got 33)",
+    );
     assert!(!new.exists());
     let recorder = Recorder::new(good, None).unwrap();
     let refused = |rows: &[u8], kind: ErrorKind, words: &str| match recorder.put_rows(rows, None, GUARD) {
-        Err(NotPut::Failed(error)) => assert!(error.kind() == kind && error.message().contains(words), "{error}"),
+        Err(NotPut::Failed(error)) => {
+            assert!(error.kind() == kind && error.message().contains(words), "{error}")
+        }
         other => panic!("{other:?}"),
     };
     refused(&[0; 33], ErrorKind::Invalid, "rows must be whole, of 32 bytes each (got 33 bytes)");

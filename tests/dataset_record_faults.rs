@@ -52,8 +52,10 @@ fn on_a_disk(size: usize, test: impl FnOnce(&Path) + Send + 'static) {
         let none = std::ptr::null();
         // SAFETY: text that ends with 0; what is mounted is seen by this thread and those that it starts only.
         let mounted = unsafe {
-            libc::mount(c"none".as_ptr(), c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()) == 0
-                && libc::mount(c"none".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), 0, options.as_ptr().cast()) == 0
+            libc::mount(c"none".as_ptr(), c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast())
+                == 0
+                && libc::mount(c"none".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), 0, options.as_ptr().cast())
+                    == 0
         };
         if !mounted {
             return refused("no mount of a tmpfs");
@@ -74,7 +76,9 @@ fn on_a_disk(size: usize, test: impl FnOnce(&Path) + Send + 'static) {
 #[test]
 fn a_full_disk_loses_what_it_says_and_nothing_else() {
     let Some(python) = peer::python() else { return };
-    for (swmr, compression) in [(false, Compression::None), (false, Compression::Deflate(1)), (true, Compression::None)] {
+    for (swmr, compression) in
+        [(false, Compression::None), (false, Compression::Deflate(1)), (true, Compression::None)]
+    {
         let mut reading = Reading::start(&python);
         on_a_disk(4 << 20, move |folder| {
             let path = folder.join("full.h5");
@@ -100,7 +104,11 @@ fn a_full_disk_loses_what_it_says_and_nothing_else() {
             };
             assert_eq!(error.kind(), ErrorKind::Io);
             let message = error.message();
-            assert!(message.contains("dataset data of ") && message.contains("full.h5: No space left on device: "), "{message}");
+            assert!(
+                message.contains("dataset data of ")
+                    && message.contains("full.h5: No space left on device: "),
+                "{message}"
+            );
             assert_eq!(recorder.stop().unwrap_err(), error, "it is kept");
             let stats = recorder.stats();
             assert_eq!(stats.rows_given, u64::from(given));
@@ -150,7 +158,12 @@ fn a_disk_that_may_only_be_read_is_an_error_that_says_so() {
         let path = std::ffi::CString::new(folder.to_str().unwrap()).unwrap();
         let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
         // SAFETY: text that ends with 0; the mount is this thread's.
-        assert_eq!(unsafe { libc::mount(std::ptr::null(), path.as_ptr(), std::ptr::null(), flags, std::ptr::null()) }, 0);
+        assert_eq!(
+            unsafe {
+                libc::mount(std::ptr::null(), path.as_ptr(), std::ptr::null(), flags, std::ptr::null())
+            },
+            0
+        );
         let error = Recorder::new(config(&folder.join("none.h5")), None).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Io);
         assert!(error.message().contains("none.h5: Read-only file system"), "{error}");
@@ -165,7 +178,9 @@ fn child() {
     let pause = std::env::var_os("AQ_RECORD_PAUSE").is_some();
     let packing = Packing { compression: Compression::Deflate(1), shuffle: true };
     let flush_interval = Duration::from_millis(1);
-    let recorder = Recorder::new(RecordConfig { swmr, packing, flush_interval, ..config(Path::new(&path)) }, None).unwrap();
+    let recorder =
+        Recorder::new(RecordConfig { swmr, packing, flush_interval, ..config(Path::new(&path)) }, None)
+            .unwrap();
     let mut given = 0;
     while given < 1_000_000 {
         recorder.put_rows(&rows(given, given + 37), None, GUARD).unwrap();
@@ -256,10 +271,18 @@ mod captures {
         let Some(python) = peer::python() else { return };
         let mut reading = Reading::start(&python);
         let folder = tempfile::tempdir().unwrap();
-        for name in ["chunks_1472_48", "chunks_9000_40", "chunks_single_packet", "chunks_lossy", "chunks_reordered", "chunks_duplicated"] {
+        for name in [
+            "chunks_1472_48",
+            "chunks_9000_40",
+            "chunks_single_packet",
+            "chunks_lossy",
+            "chunks_reordered",
+            "chunks_duplicated",
+        ] {
             let text = std::fs::read_to_string(data(&format!("{name}.json"))).unwrap();
             let json: Json = serde_json::from_str(&text).unwrap();
-            let (step, heap_size) = (json["timestamp_step"].as_u64().unwrap(), json["heap_bytes"].as_u64().unwrap() as usize);
+            let (step, heap_size) =
+                (json["timestamp_step"].as_u64().unwrap(), json["heap_bytes"].as_u64().unwrap() as usize);
             let layout = Layout { step, heap_size, heaps_per_chunk: 8 };
             let receive = StreamConfig { allow_out_of_order: true, ..StreamConfig::default() };
             let stream = chunk_stream(receive, layout.chunk_config(), layout, 6);
@@ -292,10 +315,17 @@ mod captures {
                 None => (0..json["heaps"].as_array().unwrap().len() as u64).collect(),
             };
             let mut marked = BTreeSet::new();
-            for (row, heap) in found.bytes.chunks_exact(heap_size).enumerate().filter(|(row, _)| present.bytes[*row] == 1) {
+            for (row, heap) in
+                found.bytes.chunks_exact(heap_size).enumerate().filter(|(row, _)| present.bytes[*row] == 1)
+            {
                 let number = ids[row / 8] * 8 + row as u64 % 8;
-                let sent = json["heaps"].as_array().unwrap().iter().find(|heap| heap["timestamp"] == number * step);
-                assert_eq!(sha256(heap), sent.unwrap()["sha256"].as_str().unwrap(), "heap {number} of {name}");
+                let sent =
+                    json["heaps"].as_array().unwrap().iter().find(|heap| heap["timestamp"] == number * step);
+                assert_eq!(
+                    sha256(heap),
+                    sent.unwrap()["sha256"].as_str().unwrap(),
+                    "heap {number} of {name}"
+                );
                 marked.insert(number);
             }
             // The stop heap, where there is one, is the last.
@@ -315,7 +345,11 @@ mod captures {
         let layout = Layout { step: 4096, heap_size: 8192, heaps_per_chunk: 8 };
         let receive = StreamConfig { allow_out_of_order: true, ..StreamConfig::default() };
         let stream = chunk_stream(receive, layout.chunk_config(), layout, 6);
-        let recorder = RecordConfig { block_rows: Some(65536), chunks: true, ..RecordConfig::new(&path, "heaps", parse_dtype("|u1").unwrap(), &[]) };
+        let recorder = RecordConfig {
+            block_rows: Some(65536),
+            chunks: true,
+            ..RecordConfig::new(&path, "heaps", parse_dtype("|u1").unwrap(), &[])
+        };
         let recorder = Recorder::new(recorder, Some(stream.free_ring().clone())).unwrap();
         let reader = PcapReader::open(&data("chunks_lossy.pcap"), None).unwrap();
         assert!(stream.stream().add_reader(Box::new(reader)).unwrap());

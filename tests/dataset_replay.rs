@@ -27,8 +27,14 @@ use aqueduct::signal::shared::{SharedInput, SharedOutput};
 use aqueduct::signal::transport::NoChunk;
 
 const GUARD: Wait = Wait::For(Duration::from_secs(60));
-const FAST: ReplayConfig =
-    ReplayConfig { rate: Some(f64::INFINITY), first_row: 0, end_row: None, loops: 1, chunk_rows: None, threads: 2 };
+const FAST: ReplayConfig = ReplayConfig {
+    rate: Some(f64::INFINITY),
+    first_row: 0,
+    end_row: None,
+    loops: 1,
+    chunk_rows: None,
+    threads: 2,
+};
 
 fn ends(params: Params) -> (SharedOutput, Input) {
     let output = Output::open(params, &OutputConfig::default()).unwrap();
@@ -164,7 +170,8 @@ fn a_replay_stops_at_any_time() {
 fn what_cannot_be_played_is_an_error_that_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plain.h5");
-    let recorder = Recorder::new(RecordConfig::new(&path, "d", parse_dtype("<f4").unwrap(), &[2]), None).unwrap();
+    let recorder =
+        Recorder::new(RecordConfig::new(&path, "d", parse_dtype("<f4").unwrap(), &[2]), None).unwrap();
     recorder.put_rows(&[0; 80], None, GUARD).unwrap();
     recorder.stop().unwrap();
     let dataset = Dataset::open(&File::open(&path).unwrap(), "d").unwrap();
@@ -183,14 +190,21 @@ fn what_cannot_be_played_is_an_error_that_says_why() {
     says(ReplayConfig { chunk_rows: Some(0), ..FAST }, fits(), "chunk_rows must be at least 1 (got 0)");
     says(ReplayConfig { first_row: 10, ..FAST }, fits(), "within 0 to 10 of dataset d (got 10 to 10)");
     says(ReplayConfig { end_row: Some(11), ..FAST }, fits(), "(got 0 to 11)");
-    says(FAST, output("<f4", &[-1, 3]), "shape [2] and type <f4, 8 bytes, as dataset d (got [3] and <f4, 12 bytes)");
+    says(
+        FAST,
+        output("<f4", &[-1, 3]),
+        "shape [2] and type <f4, 8 bytes, as dataset d (got [3] and <f4, 12 bytes)",
+    );
     says(FAST, output("<f8", &[-1, 2]), "(got [2] and <f8, 16 bytes)");
 }
 
 #[test]
 fn a_recorded_stream_is_played_as_what_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    for (number, dtype) in ["|b1", "<c8", ">c16", "<M8[us]", "<U3", r#"[["t", "<u8"], ["z", "<c8", [2]]]"#].into_iter().enumerate() {
+    for (number, dtype) in ["|b1", "<c8", ">c16", "<M8[us]", "<U3", r#"[["t", "<u8"], ["z", "<c8", [2]]]"#]
+        .into_iter()
+        .enumerate()
+    {
         let path = folder.path().join(format!("{number}.h5"));
         let params = Params::new(parse_dtype(dtype).unwrap(), &[-1, 3]);
         let params = Params { protocol: Protocol::Inproc, streamtype: "event".into(), ..params };
@@ -207,7 +221,11 @@ fn a_recorded_stream_is_played_as_what_it_was() {
         assert_eq!(recorder.stats().rows_written, 50);
         let dataset = Dataset::open(&File::open(&path).unwrap(), "data").unwrap();
         let played = stream_params(&dataset).unwrap();
-        assert_eq!((&played.dtype, &played.shape), (&output.source().dtype, &output.source().shape), "{dtype}");
+        assert_eq!(
+            (&played.dtype, &played.shape),
+            (&output.source().dtype, &output.source().shape),
+            "{dtype}"
+        );
         assert_eq!(played.streamtype, "event");
         let (_replay, mut input) = play(&dataset, Protocol::Inproc, &ReplayConfig { rate: None, ..FAST });
         // One frame per second was recorded, and one is enough to be seen.
@@ -264,7 +282,11 @@ fn chunks_are_recorded_and_played_with_their_numbers_and_flags() {
         let mut chunk = chunk(128, 4, 2);
         chunk.id = id;
         let (flags, bytes) = ([1, 0, number as u8 & 1, 1], [number as u8 + 1; 128]);
-        assert!(chunk.present.write(0, &flags) && chunk.data.write(0, &bytes) && chunk.extra.write(0, &[number as u8, 7]));
+        assert!(
+            chunk.present.write(0, &flags)
+                && chunk.data.write(0, &bytes)
+                && chunk.extra.write(0, &[number as u8, 7])
+        );
         data.put(chunk, GUARD).unwrap();
         sent.push((id, flags.to_vec(), bytes.to_vec()));
     }
@@ -298,7 +320,10 @@ fn chunks_are_recorded_and_played_with_their_numbers_and_flags() {
     assert_eq!(found.iter().map(|found| found.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert_eq!((&found[0].1, &found[3].1), (&vec![1, 1, 1], &vec![1, 0, 0]));
     let mut bytes: Vec<u8> = found.into_iter().flat_map(|found| found.2).collect();
-    assert!(bytes.split_off(640) == [0; 128] && bytes == sent.into_iter().flat_map(|sent| sent.2).collect::<Vec<_>>());
+    assert!(
+        bytes.split_off(640) == [0; 128]
+            && bytes == sent.into_iter().flat_map(|sent| sent.2).collect::<Vec<_>>()
+    );
     // Too small.
     let (data, free) = rings();
     free.put(chunk(8, 3, 0), Wait::No).unwrap();

@@ -36,9 +36,7 @@ use super::status::aq_status;
 use super::stream_node::shared_input;
 use super::text;
 use super::wait::{AQ_WAIT_FOREVER, wait};
-use crate::dataset::record::{
-    Attribute, NotPut, RecordConfig, Recorder, RingRecorder, StreamRecorder,
-};
+use crate::dataset::record::{Attribute, NotPut, RecordConfig, Recorder, RingRecorder, StreamRecorder};
 use crate::dataset::{Compression, Packing};
 use crate::error::{Error, Result};
 use crate::recv::stats::Snapshot;
@@ -460,7 +458,8 @@ pub unsafe extern "C" fn aq_dataset_recorder_put_rows(
             return Err(Error::invalid("taken must not be NULL unless timeout_ns is AQ_WAIT_FOREVER"));
         }
         let size = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(recorder.row_size()));
-        let size = size.ok_or_else(|| Error::invalid(format!("rows must be some that memory holds (got {rows})")))?;
+        let size =
+            size.ok_or_else(|| Error::invalid(format!("rows must be some that memory holds (got {rows})")))?;
         // SAFETY: as many bytes by the caller's contract.
         let bytes = unsafe { pointer::slice(data.cast::<u8>(), size, "data") }?;
         match recorder.put_rows(bytes, None, wait) {

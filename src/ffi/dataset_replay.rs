@@ -179,9 +179,8 @@ pub unsafe extern "C" fn aq_dataset_replay_new_on_output(
         // SAFETY: NULL or writable by the caller's contract.
         let out = unsafe { Out::new(out, "out") }?;
         // SAFETY: texts, a struct and NULL or a live handle by the caller's contract.
-        let (output, (dataset, config)) = unsafe {
-            (handle::borrow(output, "output")?.stream.clone(), arguments(path, dataset, config)?)
-        };
+        let (output, (dataset, config)) =
+            unsafe { (handle::borrow(output, "output")?.stream.clone(), arguments(path, dataset, config)?) };
         out.write(handle::new(Replay::to_stream(dataset, &config, output)?));
         Ok(Outcome::Done)
     })
@@ -286,7 +285,10 @@ pub unsafe extern "C" fn aq_dataset_replay_stop(replay: *mut aq_dataset_replay) 
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn aq_dataset_replay_wait(replay: *const aq_dataset_replay, timeout_ns: i64) -> aq_status {
+pub unsafe extern "C" fn aq_dataset_replay_wait(
+    replay: *const aq_dataset_replay,
+    timeout_ns: i64,
+) -> aq_status {
     guard(|| {
         // SAFETY: NULL or a live handle by the caller's contract.
         let replay = unsafe { handle::borrow(replay, "replay") }?;

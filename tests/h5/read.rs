@@ -30,9 +30,12 @@ impl Found {
 
     /// A ledger: names and values.
     pub fn ledger(&self) -> std::collections::BTreeMap<String, u64> {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().trim_end_matches('\0').to_owned();
+        let text =
+            |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().trim_end_matches('\0').to_owned();
         let entries = self.bytes.chunks_exact(48);
-        entries.map(|entry| (text(&entry[..40]), u64::from_ne_bytes(entry[40..].try_into().unwrap()))).collect()
+        entries
+            .map(|entry| (text(&entry[..40]), u64::from_ne_bytes(entry[40..].try_into().unwrap())))
+            .collect()
     }
 }
 
@@ -41,8 +44,7 @@ impl Reading {
     pub fn start(python: &str) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/h5_read.py");
         let mut command = Command::new(python);
-        let mut child =
-            command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (to, from) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, to, from, folder: tempfile::tempdir().unwrap() }
     }

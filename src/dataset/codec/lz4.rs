@@ -65,8 +65,7 @@ pub fn compress(from: &[u8], to: &mut [u8]) -> Option<usize> {
     let capacity = c_int::try_from(room).unwrap_or(c_int::MAX);
     let start = to[BEFORE..].as_mut_ptr().cast();
     // SAFETY: LZ4 reads `size` bytes and writes no more than `capacity`.
-    let written =
-        unsafe { lz4_sys::LZ4_compress_default(from.as_ptr().cast(), start, size, capacity) };
+    let written = unsafe { lz4_sys::LZ4_compress_default(from.as_ptr().cast(), start, size, capacity) };
     let written = usize::try_from(written).ok().filter(|&written| written > 0 && written < from.len())?;
     to[..8].copy_from_slice(&(from.len() as u64).to_be_bytes());
     to[8..HEADER].copy_from_slice(&(from.len() as u32).to_be_bytes());

@@ -92,10 +92,16 @@ impl RecordConfig {
             return Err(Error::invalid(format!("{rule} (got {})", self.threads)));
         }
         if self.queue_blocks < 2 {
-            return Err(Error::invalid(format!("queue_blocks must be at least 2 (got {})", self.queue_blocks)));
+            return Err(Error::invalid(format!(
+                "queue_blocks must be at least 2 (got {})",
+                self.queue_blocks
+            )));
         }
         if self.dataset.trim_matches('/').is_empty() || self.dataset.contains('\0') {
-            return Err(Error::invalid(format!("dataset must be a path in the file (got {:?})", self.dataset)));
+            return Err(Error::invalid(format!(
+                "dataset must be a path in the file (got {:?})",
+                self.dataset
+            )));
         }
         self.packing.check()?;
         let shape = &self.row_shape;

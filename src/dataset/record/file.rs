@@ -22,7 +22,9 @@ const INDEX: u64 = 256;
 const NAME: usize = 40;
 
 fn no_space(free: u64, needed: u64) -> String {
-    format!("No space left on device: {free} bytes are free, and {needed} are needed for what comes next and the file's end")
+    format!(
+        "No space left on device: {free} bytes are free, and {needed} are needed for what comes next and the file's end"
+    )
 }
 
 /// A dataset beside the recorded one.
@@ -87,8 +89,13 @@ impl RecordFile {
         let path = &config.path;
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true);
-        if config.overwrite { options.create(true) } else { options.create_new(true) };
-        let disk = options.open(path).map_err(|e| Error::io(format_args!("create {}", path.display()), &e))?;
+        if config.overwrite {
+            options.create(true)
+        } else {
+            options.create_new(true)
+        };
+        let disk =
+            options.open(path).map_err(|e| Error::io(format_args!("create {}", path.display()), &e))?;
         // libhdf5 cannot let go of a file that it cannot write: it complains when the process ends.
         let made = match free_bytes(disk.as_fd()) {
             Ok(Some(free)) if free < RESERVE => Err(Error::io(
@@ -153,7 +160,13 @@ impl RecordFile {
                 }
                 false => (Some(side("segments", pair(["row", "index"], number()?, 8)?, &[], 256)?), None),
             };
-            Ok((segments, ledger, ids, bytes("present", config.present_size)?, bytes("extra", config.extra_size)?))
+            Ok((
+                segments,
+                ledger,
+                ids,
+                bytes("present", config.present_size)?,
+                bytes("extra", config.extra_size)?,
+            ))
         };
         let (segments, ledger, ids, present, extra) = sides().map_err(failed)?;
         file.flush(&library).map_err(failed)?;
@@ -249,8 +262,11 @@ impl RecordFile {
     /// Writes where the stream's frames are: from each of these rows on they have these indices.
     pub(super) fn write_segments(&mut self, segments: &[(u64, u64)]) -> Result<()> {
         let Some(side) = self.segments.as_ref().filter(|_| !segments.is_empty()) else { return Ok(()) };
-        let bytes: Vec<u8> =
-            segments.iter().flat_map(|(row, index)| [row.to_ne_bytes(), index.to_ne_bytes()]).flatten().collect();
+        let bytes: Vec<u8> = segments
+            .iter()
+            .flat_map(|(row, index)| [row.to_ne_bytes(), index.to_ne_bytes()])
+            .flatten()
+            .collect();
         let library = hdf5::lock();
         let written = side.write(&library, self.segments_written, segments.len() as u64, &bytes);
         written.map_err(|e| self.failed(&e))?;

@@ -43,9 +43,7 @@ fn of_scalar(library: &Library, scalar: &Scalar) -> Result<Kind> {
         Numpy::Float => Kind::float(library, size, big_endian),
         Numpy::Complex => {
             let part = || Kind::float(library, size / 2, big_endian);
-            part().and_then(|real| {
-                Kind::record(library, size, &[("r", 0, real), ("i", size / 2, part()?)])
-            })
+            part().and_then(|real| Kind::record(library, size, &[("r", 0, real), ("i", size / 2, part()?)]))
         }
         Numpy::Bytes => Kind::text(library, Some(size)),
         Numpy::Void => Kind::opaque(library, size, ""),

@@ -16,7 +16,6 @@ mod recorder;
 mod ring;
 mod stream;
 
-
 pub use config::{Attribute, RecordConfig};
 pub use recorder::{LedgerSource, NotPut, RecordStats, Recorder};
 pub use ring::RingRecorder;

@@ -735,7 +735,9 @@ impl Shared {
 
     /// Rows of a block that are not there yet, or of memory used before, are written as they are: nobody sees them.
     fn with_padding<'a>(&self, job: &'a Job) -> Result<&'a [u8]> {
-        job.raw().get(..self.block_size).ok_or_else(|| Error::new(ErrorKind::Internal, "a block without its bytes"))
+        job.raw()
+            .get(..self.block_size)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "a block without its bytes"))
     }
 
     /// Writes the ledger and segments, and flushes the file.
@@ -771,11 +773,9 @@ impl Shared {
         }
         let stats = &state.stats;
         let lost = if state.failed.is_some() { stats.rows_given - stats.rows_written } else { 0 };
-        for (name, value) in [
-            ("rows_given", stats.rows_given),
-            ("rows_written", stats.rows_written),
-            ("rows_lost", lost),
-        ] {
+        for (name, value) in
+            [("rows_given", stats.rows_given), ("rows_written", stats.rows_written), ("rows_lost", lost)]
+        {
             ledger.push((name.to_owned(), value));
         }
         ledger

@@ -1,9 +1,9 @@
 //! The stream that a dataset is played as: what is known of the dataset, in a stream's words.
 
 use crate::dataset::dataset::Dataset;
-use crate::dataset::record::PARAMS;
 use crate::dataset::describe::{Attribute, AttributeValue};
 use crate::dataset::dtype::{DataType, Form};
+use crate::dataset::record::PARAMS;
 use crate::error::Result;
 use crate::signal::params::Params;
 use crate::spead::dtype::{Dtype, Field, Kind, Scalar};
@@ -73,7 +73,9 @@ impl Attributes {
     fn text(&self, name: &str) -> Option<String> {
         match self.value(name)? {
             AttributeValue::Texts(texts) if texts.len() == 1 => texts.first().cloned(),
-            AttributeValue::Elements(DataType { form: Form::Bytes, size, .. }, bytes) if bytes.len() == *size => {
+            AttributeValue::Elements(DataType { form: Form::Bytes, size, .. }, bytes)
+                if bytes.len() == *size =>
+            {
                 let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
                 Some(String::from_utf8_lossy(text).into_owned())
             }

@@ -142,7 +142,12 @@ impl Replay {
 
     fn new(plan: Plan, target: Target) -> Self {
         let shared = Shared { stop: Stop::default(), life: Mutex::default(), changed: Condvar::new() };
-        Self { plan: Arc::new(plan), target: Arc::new(target), shared: Arc::new(shared), thread: Mutex::default() }
+        Self {
+            plan: Arc::new(plan),
+            target: Arc::new(target),
+            shared: Arc::new(shared),
+            thread: Mutex::default(),
+        }
     }
 
     /// What it is played through, if that is a stream.

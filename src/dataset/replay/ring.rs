@@ -59,7 +59,8 @@ impl RingTarget {
         let (mut add, mut highest, mut first): (i64, i64, Option<i64>) = (0, i64::MIN, None);
         let mut loops = 0;
         while plan.loops == 0 || loops < plan.loops {
-            let queue = rows_in_order(&plan.dataset, plan.rows.clone(), self.chunk_rows, plan.threads, false)?;
+            let queue =
+                rows_in_order(&plan.dataset, plan.rows.clone(), self.chunk_rows, plan.threads, false)?;
             loop {
                 let block = match queue.get(Wait::For(SLICE)) {
                     Ok(block) => block,
@@ -74,7 +75,8 @@ impl RingTarget {
                 let rest = chunk.data.len().saturating_sub(bytes.len());
                 if !chunk.data.write(0, bytes) || !chunk.data.write(bytes.len(), &vec![0; rest]) {
                     let (got, needed) = (chunk.data.len(), bytes.len());
-                    let message = format!("replay: a free chunk must have {needed} bytes of data (got {got})");
+                    let message =
+                        format!("replay: a free chunk must have {needed} bytes of data (got {got})");
                     return Err(Error::invalid(message));
                 }
                 chunk.id = i64::try_from(number).unwrap_or(i64::MAX);

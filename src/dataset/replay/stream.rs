@@ -47,7 +47,8 @@ impl StreamTarget {
             // Saturates at what the type holds.
             ((plan.rate * CHUNK_SECONDS) as u64).clamp(1, block)
         });
-        let queue = rows_in_order(&plan.dataset, plan.rows.clone(), block.max(chunk), plan.threads, plan.loops != 1)?;
+        let queue =
+            rows_in_order(&plan.dataset, plan.rows.clone(), block.max(chunk), plan.threads, plan.loops != 1)?;
         let (row_size, once) = (plan.dataset.row_size(), plan.rows.end - plan.rows.start);
         let mut left = plan.total();
         let mut in_loop = 0;
@@ -120,9 +121,7 @@ impl StreamTarget {
     fn until(
         &self,
         shared: &Shared,
-        mut publish: impl FnMut(
-            &mut crate::signal::output::Output,
-        ) -> Result<crate::signal::transport::Published>,
+        mut publish: impl FnMut(&mut crate::signal::output::Output) -> Result<crate::signal::transport::Published>,
     ) -> Result<bool> {
         loop {
             if let Some(mut output) = self.output.lock_for(SLICE)

@@ -17,8 +17,8 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(super) use range::rows_in_order;
 pub use queue::{Block, BlockQueue, Progress};
+pub(super) use range::rows_in_order;
 pub use rows::{RowError, RowIter};
 
 use self::plan::Plan;

@@ -34,7 +34,9 @@ pub(in crate::dataset) fn rows_in_order(
     cyclic: bool,
 ) -> Result<BlockQueue> {
     let plan = Plan::new(rows.end - rows.start, block_rows, cyclic, true);
-    let reader = || Ok::<_, crate::error::Error>(From { reader: Reader::new(dataset, None, false)?, first: rows.start });
+    let reader = || {
+        Ok::<_, crate::error::Error>(From { reader: Reader::new(dataset, None, false)?, first: rows.start })
+    };
     let sources = (0..threads).map(|_| Ok(Box::new(reader()?) as Box<dyn Source>));
     BlockQueue::start(plan, dataset.row_size(), true, 2 * threads + 1, sources.collect::<Result<Vec<_>>>()?)
 }

@@ -230,11 +230,7 @@ impl Kind {
         unsafe {
             let kind = Self::new(raw::H5Tenum_create(base.id()))?;
             for (name, value) in [(c"FALSE", 0i8), (c"TRUE", 1)] {
-                check(raw::H5Tenum_insert(
-                    kind.id(),
-                    name.as_ptr(),
-                    (&raw const value).cast::<c_void>(),
-                ))?;
+                check(raw::H5Tenum_insert(kind.id(), name.as_ptr(), (&raw const value).cast::<c_void>()))?;
             }
             Ok(kind)
         }

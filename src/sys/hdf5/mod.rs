@@ -7,8 +7,8 @@
 mod attribute;
 mod kind;
 mod raw;
-mod write;
 mod tree;
+mod write;
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
 use std::io;
@@ -19,9 +19,9 @@ use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 
 pub use attribute::Attribute;
 pub use kind::{Class, Kind};
-pub use write::{NewDataset, NewFile};
 use raw::Id;
 pub use tree::{Links, Target};
+pub use write::{NewDataset, NewFile};
 
 static LOCK: ReentrantMutex<()> = ReentrantMutex::new(());
 

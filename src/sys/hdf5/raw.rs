@@ -201,14 +201,7 @@ unsafe extern "C" {
         data: *const c_void,
     ) -> c_int;
     pub fn H5Screate(class: c_int) -> Id;
-    pub fn H5Acreate2(
-        object: Id,
-        name: *const c_char,
-        kind: Id,
-        space: Id,
-        creation: Id,
-        access: Id,
-    ) -> Id;
+    pub fn H5Acreate2(object: Id, name: *const c_char, kind: Id, space: Id, creation: Id, access: Id) -> Id;
     pub fn H5Awrite(attribute: Id, memory_type: Id, data: *const c_void) -> c_int;
 
     /// The class of access lists of files; set by `H5open`.
