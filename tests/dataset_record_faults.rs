@@ -158,12 +158,10 @@ fn a_disk_that_may_only_be_read_is_an_error_that_says_so() {
         let path = std::ffi::CString::new(folder.to_str().unwrap()).unwrap();
         let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
         // SAFETY: text that ends with 0; the mount is this thread's.
-        assert_eq!(
-            unsafe {
-                libc::mount(std::ptr::null(), path.as_ptr(), std::ptr::null(), flags, std::ptr::null())
-            },
-            0
-        );
+        let mounted = unsafe {
+            libc::mount(std::ptr::null(), path.as_ptr(), std::ptr::null(), flags, std::ptr::null())
+        };
+        assert_eq!(mounted, 0);
         let error = Recorder::new(config(&folder.join("none.h5")), None).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Io);
         assert!(error.message().contains("none.h5: Read-only file system"), "{error}");
