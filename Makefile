@@ -32,6 +32,7 @@ bench: deps ## measure against spead2 and others; about 5 minutes, on a machine 
 	$(CARGO) bench --bench ring -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
 	$(CARGO) bench --bench signal -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
 	$(CARGO) bench --bench signal_zmq -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
+	$(CARGO) bench --bench dataset_record -- --json | benches/results.py --merge "$(CARGO_TARGET_DIR)/bench/results.json"
 	python3 benches/peer/run.py --target "$(CARGO_TARGET_DIR)"
 	python3 benches/peer/event.py --target "$(CARGO_TARGET_DIR)"
 	python3 benches/peer/signal_lsl.py --target "$(CARGO_TARGET_DIR)"

@@ -73,6 +73,8 @@ const SECTIONS: &[&str] = &[
     "block_queue",
     "streamer",
     "row_iter",
+    "dataset_recorder",
+    "dataset_replay",
 ];
 
 /// The number in the SONAME. It changes when, and only when, a program linked to the library before would not run with

@@ -8903,6 +8903,498 @@ aq_status aq_row_iter_next(aq_row_iter *rows, int64_t timeout_ns, const void **r
  */
 aq_status aq_row_iter_free(aq_row_iter *rows);
 
+/* =============================================================================================================
+ * Recording datasets
+ *
+ * A recorder writes rows to a dataset of a new HDF5 file, which grows along its first axis: rows that it is given, the frames of a signal stream, or the chunks of
+ * a receiver. Rows are collected to blocks; a block is a chunk of the dataset, packed by threads and written as it is, without libhdf5's filters.
+ *
+ * ```c
+ * aq_dataset_recorder_config config;
+ * check(aq_dataset_recorder_config_init(&config, sizeof config));
+ * config.packing = AQ_PACK_DEFLATE;
+ * config.shuffle = 1;
+ * check(aq_dataset_recorder_new_on_input("run7.h5", "raw/adc", &config, input, &recorder));
+ * ...
+ * check(aq_dataset_recorder_stop(recorder));      // all that came is in the file, and the file is closed
+ * aq_dataset_recorder_free(recorder);
+ * ```
+ *
+ * Beside dataset D stand D_ledger (names and counts: rows_given = rows_written + rows_lost, and those of the stream), and of a stream D_segments (from which
+ * row on frames have which indices), of chunks D_chunk_id, D_present and D_extra. docs/dataset-recording.md has more, also on what is left when the
+ * program is killed.
+ * ============================================================================================================= */
+
+/** Blocks are written as they are. */
+#define AQ_PACK_NONE 0
+/** zlib's format, which every HDF5 reads: level 0 to 9. */
+#define AQ_PACK_DEFLATE 1
+/** LZ4, filter 32004. To read this and what follows libhdf5 needs plugins (h5py: hdf5plugin); this library does not. */
+#define AQ_PACK_LZ4 2
+/** Zstandard, filter 32015: level 1 to 19. */
+#define AQ_PACK_ZSTD 3
+/** LZ4 in blosc, filter 32001: level 1 to 9. */
+#define AQ_PACK_BLOSC_LZ4 4
+/** Zstandard in blosc: level 1 to 9. */
+#define AQ_PACK_BLOSC_ZSTD 5
+
+/** A recorder. */
+typedef struct aq_dataset_recorder aq_dataset_recorder;
+
+/** How a dataset is recorded. Initialise it with aq_dataset_recorder_config_init(), then set what differs from the defaults. Texts and lists are copied. */
+typedef struct aq_dataset_recorder_config {
+    /** Set by aq_dataset_recorder_config_init(). */
+    size_t struct_size;
+    /**
+     * The type of elements as numpy writes it (`<i2`, `complex64`), or a list of fields in JSON, as in aq_output_stream_config. NULL: "float32". Of an input it is
+     * the stream's, whatever this says.
+     */
+    const char *dtype;
+    /** The shape of a row: `row_ndim` numbers, at least 1 each. NULL: a row is one element. Of an input it is the stream's. */
+    const size_t *row_shape;
+    /** Axes of a row: 0, the default, where row_shape is NULL, to 31. */
+    size_t row_ndim;
+    /** Rows of a block; 0, the default: as many as 1 MiB has, at least one. Chunks must have just as many. */
+    uint64_t block_rows;
+    /** One of AQ_PACK_*. Default AQ_PACK_NONE. */
+    int32_t packing;
+    /** How hard to pack; -1, the default: 1 for deflate, 3 for Zstandard, 5 in blosc. */
+    int32_t level;
+    /** 1: the bytes of elements are sorted by significance before, which helps with numbers. Default 0. */
+    int32_t shuffle;
+    /** 1: a file that exists is replaced. Default 0: that is an error. */
+    int32_t overwrite;
+    /**
+     * 1: others may read the file while it is written (h5py: swmr=True), and it stays readable whatever becomes of this program. Default 0: others can
+     * read what was flushed, but not while it is being flushed.
+     */
+    int32_t swmr;
+    /** 1: a flush waits until the disk has everything. Default 0: until the system has. */
+    int32_t sync;
+    /** Threads that pack, 1 to 4096. Default 2. None is started for AQ_PACK_NONE without shuffle. */
+    size_t n_threads;
+    /** Blocks in memory at the most, at least 2. Default 8. When they are all used, who puts waits. */
+    size_t queue_blocks;
+    /**
+     * After so long at the latest rows are in the file, for others to read, also those of a block that is not full; 0: at once. AQ_WAIT_FOREVER: when they are asked
+     * to be, and at the end. Default 1 s.
+     */
+    int64_t flush_interval_ns;
+    /** Of chunks: bytes of their present that are recorded: all that they have; 0, the default: they are not recorded. */
+    size_t present_size;
+    /** Of chunks: bytes of their extra that are recorded: all that they have; 0, the default: they are not recorded. */
+    size_t extra_size;
+    /** An attribute of the dataset: rows per second; NaN, the default: not said. Of an input it and those that follow are the stream's. */
+    double sample_rate;
+    /** An attribute: what to multiply values by to have them in `units`; NaN, the default: not said. */
+    double scale;
+    /** An attribute: what to add then; NaN, the default: not said. */
+    double offset;
+    /** An attribute: the unit of values; NULL: not said. */
+    const char *units;
+} aq_dataset_recorder_config;
+
+/** What has become of rows. When a recording has ended, rows_given = rows_written + rows_lost. Initialise it with aq_dataset_recorder_stats_init() first. */
+typedef struct aq_dataset_recorder_stats {
+    /** Set by aq_dataset_recorder_stats_init(). */
+    size_t struct_size;
+    /** Rows that were taken. */
+    uint64_t rows_given;
+    /** Rows in the file. */
+    uint64_t rows_written;
+    /** Rows in the file that others can read. */
+    uint64_t rows_flushed;
+    /** Rows that were taken and will not be in the file, as the recorder has failed. */
+    uint64_t rows_lost;
+    /** Blocks written; one that was flushed before it was full counts again. */
+    uint64_t blocks_written;
+    /** Blocks that are being packed, or wait to be written. */
+    uint64_t blocks_waiting;
+    /** Bytes of the rows written. */
+    uint64_t bytes_written;
+    /** Bytes of the blocks written as they are in the file: packed. */
+    uint64_t bytes_stored;
+    /** Of a stream: stretches of frames without a gap. */
+    uint64_t segments;
+    /** Flushes. */
+    uint64_t flushes;
+    /** Times that somebody who put had to wait for room. */
+    uint64_t waits;
+    /** Time that packing took, in ns, in all threads. */
+    uint64_t pack_ns;
+    /** Time that writing and flushing took, in ns. */
+    uint64_t write_ns;
+} aq_dataset_recorder_stats;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_config_init(aq_dataset_recorder_config *config, size_t struct_size);
+
+/**
+ * Begins a recording of rows that are given to it by aq_dataset_recorder_put_rows().
+ *
+ * @param path the file, which is made
+ * @param dataset the dataset's path in it, as "raw/adc"; groups on the way are made
+ * @param config how to record; copied; NULL for the defaults
+ * @param out receives the recorder; free it with aq_dataset_recorder_free()
+ * @return AQ_OK; AQ_E_INVALID when a field of config is out of range; AQ_E_FORMAT when dtype is none; AQ_E_IO when the file exists, or the system
+ *     refuses it; AQ_E_UNSUPPORTED when HDF5 has no such type, or this build lacks the feature hdf5; AQ_E_NOMEM
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_new(const char *path, const char *dataset,
+    const aq_dataset_recorder_config *config, aq_dataset_recorder **out);
+
+/**
+ * Begins a recording of chunks that are given to it by aq_dataset_recorder_put_chunk(). The data of each are the rows of a block.
+ *
+ * @param path as of aq_dataset_recorder_new()
+ * @param dataset as of aq_dataset_recorder_new()
+ * @param config as of aq_dataset_recorder_new(); block_rows x the bytes of a row must be the data of a chunk
+ * @param free_ring where chunks go when they are written, with present cleared; NULL: they are freed
+ * @param out receives the recorder; free it with aq_dataset_recorder_free()
+ * @return as aq_dataset_recorder_new()
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_new_chunks(const char *path, const char *dataset,
+    const aq_dataset_recorder_config *config, aq_chunk_ring *free_ring, aq_dataset_recorder **out);
+
+/**
+ * Begins a recording of the frames of a signal stream: those that wait in the input, and those that come. It ends with the input, or when it is stopped.
+ * Nobody else should take chunks from the input.
+ *
+ * @param path as of aq_dataset_recorder_new()
+ * @param dataset as of aq_dataset_recorder_new()
+ * @param config as of aq_dataset_recorder_new(); what a row is, and the attributes, are the stream's
+ * @param input the input, which it shares
+ * @param out receives the recorder; free it with aq_dataset_recorder_free()
+ * @return as aq_dataset_recorder_new(); AQ_E_STATE while another thread waits in a call of the input
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_new_on_input(const char *path, const char *dataset,
+    const aq_dataset_recorder_config *config, const aq_input_stream *input, aq_dataset_recorder **out);
+
+/**
+ * Begins a recording of chunks that it takes from a ring. It ends when the ring is stopped and empty, or when it is stopped itself.
+ *
+ * @param path as of aq_dataset_recorder_new()
+ * @param dataset as of aq_dataset_recorder_new()
+ * @param config as of aq_dataset_recorder_new_chunks()
+ * @param data_ring where chunks come from: the data ring of a receiver's stream
+ * @param free_ring where they go when they are written, with present cleared; NULL: they are freed
+ * @param out receives the recorder; free it with aq_dataset_recorder_free()
+ * @return as aq_dataset_recorder_new()
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_new_on_ring(const char *path, const char *dataset,
+    const aq_dataset_recorder_config *config, aq_chunk_ring *data_ring, aq_chunk_ring *free_ring,
+    aq_dataset_recorder **out);
+
+/**
+ * Gives rows to a recorder, which copies them. As many are taken as there is room for within the time; the rest is to be given again.
+ *
+ * @param recorder one of aq_dataset_recorder_new()
+ * @param data the rows, one behind the other, in C order
+ * @param rows how many there are
+ * @param timeout_ns how long to wait for room; see "Waiting"
+ * @param taken receives how many were taken, the first ones; may be NULL when timeout_ns is AQ_WAIT_FOREVER
+ * @return AQ_OK when some were taken, or there were none; AQ_FULL; AQ_TIMEOUT; AQ_E_STATE when it is stopped; AQ_E_INVALID when it takes chunks; else what the
+ *     recorder has failed with. Unless it is AQ_OK, none was taken
+ *
+ * Threads: any; those that put take turns.
+ */
+aq_status aq_dataset_recorder_put_rows(aq_dataset_recorder *recorder, const void *data, uint64_t rows,
+    int64_t timeout_ns, uint64_t *taken);
+
+/**
+ * Gives a chunk to a recorder.
+ *
+ * @param recorder one of aq_dataset_recorder_new_chunks()
+ * @param chunk the chunk; on AQ_OK it belongs to the recorder, on any other status to the caller still
+ * @param timeout_ns how long to wait for room; see "Waiting"
+ * @return AQ_OK; AQ_FULL; AQ_TIMEOUT; AQ_E_INVALID when its data, present or extra have other sizes than config says, or the recorder takes rows;
+ *     AQ_E_STATE when the caller does not hold the chunk, or the recorder is stopped; else what the recorder has failed with
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_put_chunk(aq_dataset_recorder *recorder, aq_chunk *chunk, int64_t timeout_ns);
+
+/**
+ * Has the counts of a receiver's stream (those of aq_recv_stats and its own) in the ledger beside the dataset, as they are now. Call it again when they have
+ * changed, at last before aq_dataset_recorder_stop(). Those of an input are there by themselves.
+ *
+ * @param recorder the recorder
+ * @param stream the receiver's stream, which is not kept
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_set_ledger(aq_dataset_recorder *recorder, const aq_recv_stream *stream);
+
+/**
+ * Waits until all rows that were taken are in the file, where others can read them.
+ *
+ * @param recorder the recorder
+ * @param timeout_ns how long to wait; see "Waiting"
+ * @return AQ_OK; AQ_EMPTY or AQ_TIMEOUT when they are not yet; else what the recorder has failed with
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_flush(aq_dataset_recorder *recorder, int64_t timeout_ns);
+
+/**
+ * Ends a recording: what waits in its input (for 10 s at the most) or ring and all that was taken is written, and the file closed.
+ *
+ * @param recorder the recorder
+ * @return AQ_OK, also when it was stopped before; else what it has failed with: aq_last_error() has the sentence, and the statistics say how many rows are lost
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_stop(aq_dataset_recorder *recorder);
+
+/**
+ * Waits until a recording has ended: its input or ring has, it was stopped, or it has failed.
+ *
+ * @param recorder the recorder
+ * @param timeout_ns how long to wait; see "Waiting"
+ * @return AQ_OK: all is in the file, which is closed; AQ_EMPTY or AQ_TIMEOUT: it goes on; else what it has failed with
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_wait(const aq_dataset_recorder *recorder, int64_t timeout_ns);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_stats_init(aq_dataset_recorder_stats *stats, size_t struct_size);
+
+/**
+ * What has become of rows up to now; also after an end or a failure.
+ *
+ * @param recorder the recorder
+ * @param stats receives the counts; initialised with aq_dataset_recorder_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_recorder_get_stats(const aq_dataset_recorder *recorder, aq_dataset_recorder_stats *stats);
+
+/**
+ * Ends a recording, as aq_dataset_recorder_stop() does, and frees the handle. What it fails with then is logged only.
+ *
+ * @param recorder the recorder, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is none, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this handle may be running or follow.
+ */
+aq_status aq_dataset_recorder_free(aq_dataset_recorder *recorder);
+
+/* =============================================================================================================
+ * Replaying datasets
+ *
+ * A replay plays the rows of a dataset as the frames of a signal stream, or as chunks into a ring, at the rate that they were recorded at or any other.
+ * Times are computed from the beginning, so that no error adds up.
+ *
+ * ```c
+ * check(aq_dataset_replay_new("run7.h5", "raw/adc", NULL, &output_config, &replay));
+ * check(aq_dataset_replay_get_output(replay, &output));       // for its params_json, say
+ * check(aq_output_stream_wait_inputs(output, 1, AQ_WAIT_FOREVER));
+ * check(aq_dataset_replay_start(replay));
+ * check(aq_dataset_replay_wait(replay, AQ_WAIT_FOREVER));     // until the last row
+ * aq_dataset_replay_free(replay);
+ * ```
+ * ============================================================================================================= */
+
+/** A replay. */
+typedef struct aq_dataset_replay aq_dataset_replay;
+
+/** How a dataset is played. Initialise it with aq_dataset_replay_config_init(), then set what differs from the defaults. */
+typedef struct aq_dataset_replay_config {
+    /** Set by aq_dataset_replay_config_init(). */
+    size_t struct_size;
+    /** Rows per second; INFINITY: as fast as receivers take them; 0, the default: as recorded, which the dataset's attribute `sample_rate` tells. */
+    double rate;
+    /** The first row. Default 0. */
+    uint64_t first_row;
+    /** The row behind the last; 0, the default: all. */
+    uint64_t end_row;
+    /** How often they are played; 0: until it is stopped. Default 1. */
+    uint64_t loops;
+    /** Rows of a chunk; 0, the default: of a stream those of 20 ms, at most a block of the dataset; in a ring a block of the dataset. */
+    uint64_t chunk_rows;
+    /** Threads that read and unpack, 1 to 4096. Default 2. */
+    size_t n_threads;
+} aq_dataset_replay_config;
+
+/** What a replay has done since it was made. Initialise it with aq_dataset_replay_stats_init() first. */
+typedef struct aq_dataset_replay_stats {
+    /** Set by aq_dataset_replay_stats_init(). */
+    size_t struct_size;
+    /** Rows that were given away. */
+    uint64_t rows;
+    /** Bytes of them. */
+    uint64_t bytes;
+    /** Chunks in which they were. */
+    uint64_t chunks;
+    /** Times that the last row was reached. */
+    uint64_t loops;
+    /** How late a chunk was at the most, in ns, since it was started. */
+    uint64_t late_ns;
+} aq_dataset_replay_stats;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_replay_config_init(aq_dataset_replay_config *config, size_t struct_size);
+
+/**
+ * Makes a replay as a signal stream, with an output of its own. What its frames are (dtype, shape, streamtype, sample_rate, units, scale, offset) is the
+ * dataset's, with attributes of these names: one that was recorded from a stream is played as it was.
+ *
+ * @param path an HDF5 file
+ * @param dataset the path of a dataset in it
+ * @param config how to play; copied; NULL for the defaults
+ * @param output how the output is opened; copied; NULL for the defaults. What it says of frames does not matter
+ * @param out receives the replay, not started yet; free it with aq_dataset_replay_free()
+ * @return AQ_OK; AQ_E_INVALID when a field of config is out of range, the dataset is empty, or has no sample_rate and none is given; AQ_E_NOT_FOUND when there is
+ *     no such dataset; AQ_E_FORMAT when the file is no HDF5 file or damaged; AQ_E_UNSUPPORTED when its type cannot be read, or this build lacks the feature
+ *     hdf5; AQ_E_IO; what aq_output_stream_new() answers
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_replay_new(const char *path, const char *dataset, const aq_dataset_replay_config *config,
+    const aq_output_stream_config *output, aq_dataset_replay **out);
+
+/**
+ * Makes a replay through an output that there is. Its frames must be of the shape of the dataset's rows, and its elements of as many bytes.
+ *
+ * @param path an HDF5 file
+ * @param dataset the path of a dataset in it
+ * @param config how to play; copied; NULL for the defaults
+ * @param output the output, which it shares; nobody else should send through it while the replay plays
+ * @param out receives the replay, not started yet; free it with aq_dataset_replay_free()
+ * @return as aq_dataset_replay_new(); AQ_E_INVALID when the output has other frames
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_replay_new_on_output(const char *path, const char *dataset,
+    const aq_dataset_replay_config *config, const aq_output_stream *output, aq_dataset_replay **out);
+
+/**
+ * Makes a replay as chunks. Each has a block of rows, and the id and presence flags that aq_dataset_recorder noted of it; where nobody did, the number of the block
+ * in the dataset, and all flags set. While it plays it is one producer of the data ring, which is stopped at its end if there is no other.
+ *
+ * @param path an HDF5 file
+ * @param dataset the path of a dataset in it
+ * @param config how to play; copied; NULL for the defaults
+ * @param data_ring where chunks go
+ * @param free_ring where empty ones come from, whose data have room for a block, and whose present for the flags
+ * @param out receives the replay, not started yet; free it with aq_dataset_replay_free()
+ * @return as aq_dataset_replay_new()
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_replay_new_on_ring(const char *path, const char *dataset,
+    const aq_dataset_replay_config *config, aq_chunk_ring *data_ring, aq_chunk_ring *free_ring,
+    aq_dataset_replay **out);
+
+/**
+ * The output that it plays through: to connect inputs to, to wait for them, and to ask for its statistics.
+ *
+ * @param replay the replay
+ * @param out receives a handle of the output; free it with aq_output_stream_free()
+ * @return AQ_OK; AQ_E_INVALID when it plays into a ring
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_replay_get_output(const aq_dataset_replay *replay, aq_output_stream **out);
+
+/**
+ * Starts playing, from the first row on.
+ *
+ * @param replay the replay
+ * @return AQ_OK; AQ_E_STATE when it plays already; AQ_E_IO when there is no thread left
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_replay_start(aq_dataset_replay *replay);
+
+/**
+ * Stops playing, also while a receiver keeps it waiting. Does nothing when it does not play.
+ *
+ * @param replay the replay
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_replay_stop(aq_dataset_replay *replay);
+
+/**
+ * Waits until it does not play.
+ *
+ * @param replay the replay
+ * @param timeout_ns how long at most; see "Waiting"
+ * @return AQ_OK when the last row has been played; AQ_STOPPED when it was stopped, or a ring was, or it was not started yet; AQ_EMPTY or AQ_TIMEOUT when it plays;
+ *     else what it failed with: rows that cannot be read, or chunks that are too small
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_replay_wait(const aq_dataset_replay *replay, int64_t timeout_ns);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_replay_stats_init(aq_dataset_replay_stats *stats, size_t struct_size);
+
+/**
+ * What it has done up to now.
+ *
+ * @param replay the replay
+ * @param stats receives the counts; initialised with aq_dataset_replay_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_dataset_replay_get_stats(const aq_dataset_replay *replay, aq_dataset_replay_stats *stats);
+
+/**
+ * Stops it, if it plays, and frees the handle. Its output is closed, unless somebody else has a handle of it.
+ *
+ * @param replay the replay, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_INVALID when it is none, or freed already as far as that can be seen
+ *
+ * Threads: no other call on this handle may be running or follow.
+ */
+aq_status aq_dataset_replay_free(aq_dataset_replay *replay);
+
 #ifdef __cplusplus
 }
 #endif

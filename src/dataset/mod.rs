@@ -16,6 +16,8 @@
 //! | `request/` | what is selected, read at random by several threads |
 //! | `tree.rs`, `describe.rs` | what is in a file, and what a dataset is |
 //! | `stream/` | blocks of rows, read ahead by several threads |
+//! | `record/`, `packing.rs` | writing: from signal streams, chunks of the receiver, and rows; how chunks are packed |
+//! | `replay/` | rows as a signal stream or as chunks, at a rate |
 
 mod cache;
 #[cfg(feature = "hdf5")]
@@ -30,7 +32,10 @@ mod dtype;
 mod file;
 mod index;
 mod memory;
+mod packing;
 mod reader;
+pub mod record;
+pub mod replay;
 mod request;
 mod select;
 mod stream;
@@ -43,11 +48,13 @@ pub use dataset::{Dataset, PathKind};
 pub use describe::{Attribute, AttributeValue, Description, Filter, Layout};
 pub use dtype::{DataType, Field, Form, Swap, swap_elements};
 pub use file::File;
+pub use packing::{Compression, Packing};
 pub use reader::{ReadStats, Reader};
 pub use request::{
     Future, NoResult, ParallelReader, ReaderConfig, RequestPool, RequestStats, ResultView, Stage, StagePool,
 };
 pub use select::{Axis, Selection};
+use stream::rows_in_order;
 pub use stream::{
     Block, BlockQueue, Progress, Remainder, RowError, RowIter, StreamConfig, remainder, stream,
 };

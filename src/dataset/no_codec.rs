@@ -44,3 +44,22 @@ impl Decoder {
         match pipeline.0 {}
     }
 }
+
+/// What a thread packs chunks with: there are none.
+#[derive(Debug)]
+pub struct Encoder(Infallible);
+
+impl Encoder {
+    /// Says that nothing can be packed.
+    pub fn new(_packing: super::packing::Packing, _element: usize) -> Result<Self> {
+        Err(crate::error::Error::new(
+            crate::error::ErrorKind::Unsupported,
+            "datasets: this build is without the feature \"hdf5\"",
+        ))
+    }
+
+    /// Packs nothing.
+    pub fn encode(&mut self, _chunk: &[u8], _to: &mut Vec<u8>) -> Result<u32> {
+        match self.0 {}
+    }
+}

@@ -64,6 +64,7 @@
 //! | [`streamer`] | `aq_streamer_*`: HDF5 files to be streamed |
 //! | [`block_queue`] | `aq_block_queue_*`, `aq_block_*`: a dataset, block by block |
 //! | [`row_iter`] | `aq_row_iter_*`: a dataset, row by row |
+//! | [`dataset_recorder`], [`dataset_replay`] | `aq_dataset_recorder_*`, `aq_dataset_replay_*`: datasets written, and played |
 //!
 //! | helper | what for |
 //! |---|---|
@@ -93,6 +94,8 @@ pub mod config_server;
 pub mod copy;
 pub mod dataset;
 pub mod dataset_reader;
+pub mod dataset_recorder;
+pub mod dataset_replay;
 pub mod element_type;
 pub mod event;
 pub mod event_file;

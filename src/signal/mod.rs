@@ -22,7 +22,7 @@
 pub mod array;
 pub mod chunk;
 pub mod chunker;
-mod deadline;
+pub(crate) mod deadline;
 pub mod filter;
 pub mod history;
 pub mod input;

@@ -1,4 +1,4 @@
-//! Writing to files.
+//! Writing to files, and what space their disks have.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -35,10 +35,33 @@ pub fn write_all_at(fd: BorrowedFd<'_>, slices: &mut [IoSlice<'_>], offset: u64)
     Ok(at - offset)
 }
 
+/// Bytes that may still be written to the disk of this file; `None` where its file system does not count them.
+pub fn free_bytes(fd: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the pointer is to a struct of that type, which is filled where the call succeeds.
+    let found = unsafe {
+        if libc::fstatvfs(fd.as_raw_fd(), found.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        found.assume_init()
+    };
+    #[allow(clippy::unnecessary_cast, reason = "narrower on other machines")]
+    let (blocks, free, size) = (found.f_blocks as u64, found.f_bavail as u64, found.f_frsize as u64);
+    Ok((blocks > 0).then(|| free.saturating_mul(size)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::fd::AsFd;
+
+    #[test]
+    fn free_space_is_that_of_the_disk() {
+        let file = tempfile::tempfile().unwrap();
+        assert!(free_bytes(file.as_fd()).unwrap().is_some_and(|free| free > 1 << 20));
+        let none = std::fs::File::open("/proc/self/stat").unwrap();
+        assert_eq!(free_bytes(none.as_fd()).unwrap(), None);
+    }
 
     #[test]
     fn more_slices_than_one_call_takes_arrive_in_order() {

@@ -167,3 +167,76 @@ impl Kind {
         fields(&Library) -> io::Result<Vec<(String, usize, Self)>>;
     }
 }
+
+/// An open file, to write: there is none.
+#[derive(Debug)]
+pub struct NewFile(Infallible);
+
+/// An open dataset, to write: there is none.
+#[derive(Debug)]
+pub struct NewDataset(Infallible);
+
+impl NewFile {
+    /// Says that there is no libhdf5.
+    pub fn create(_library: &Library, _path: &[u8], _swmr: bool) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Ends what there is not.
+    pub fn close(self, _library: &Library) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    never! {
+        start_swmr(&Library) -> io::Result<()>;
+        flush(&Library) -> io::Result<()>;
+        dataset(&Library, &str, &Kind, &[u64], &[u64], &[Filter]) -> io::Result<NewDataset>;
+    }
+}
+
+impl NewDataset {
+    never! {
+        set_extent(&Library, &[u64]) -> io::Result<()>;
+        write_chunk(&Library, &[u64], u32, &[u8]) -> io::Result<()>;
+        write(&Library, &Kind, &[u64], &[u64], &[u8]) -> io::Result<()>;
+        add_number(&Library, &str, f64) -> io::Result<()>;
+        add_text(&Library, &str, &str) -> io::Result<()>;
+    }
+}
+
+/// Types that would be made.
+impl Kind {
+    /// There is no libhdf5 to make it.
+    pub fn integer(_library: &Library, _size: usize, _signed: bool, _big_endian: bool) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// There is no libhdf5 to make it.
+    pub fn float(_library: &Library, _size: usize, _big_endian: bool) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// There is no libhdf5 to make it.
+    pub fn boolean(_library: &Library) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// There is no libhdf5 to make it.
+    pub fn text(_library: &Library, _size: Option<usize>) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// There is no libhdf5 to make it.
+    pub fn opaque(_library: &Library, _size: usize, _tag: &str) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// There is no libhdf5 to make it.
+    pub fn record(_library: &Library, _size: usize, _fields: &[(&str, usize, Self)]) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    never! {
+        array(&Library, &[u64]) -> io::Result<Self>;
+    }
+}

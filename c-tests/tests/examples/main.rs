@@ -1,5 +1,6 @@
 //! The programs of examples/ do what they say: they compile as C11, C17 and C++17, and receive, record and split every byte that was sent.
 
+mod dataset;
 mod events;
 mod receive_chunks;
 mod receive_heaps;

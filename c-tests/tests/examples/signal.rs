@@ -14,7 +14,7 @@ const CONSUMER: &str = "../examples/signal_consumer.c";
 const HISTORY: &str = "../examples/shared_history.c";
 const BRIDGE: &str = "../examples/bridge_chunks.c";
 
-fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
+pub fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
     bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
@@ -36,7 +36,7 @@ fn pairs(first: &'static str, second: &'static str) -> Vec<([PathBuf; 2], [TempD
 }
 
 /// What the producer sends: channel `c` is a sine of `c + 1` Hz.
-fn sine(frames: i64, channels: i64, rate: i64) -> impl Iterator<Item = u8> {
+pub fn sine(frames: i64, channels: i64, rate: i64) -> impl Iterator<Item = u8> {
     let value = move |frame: i64, channel: i64| {
         let turns = (frame % rate * (channel + 1) % rate) as f64 / rate as f64;
         (10000.0 * (2.0 * std::f64::consts::PI * turns).sin()).round() as i16

@@ -3,6 +3,7 @@
 mod bench;
 mod info;
 mod ls;
+mod play;
 mod value;
 
 use clap::{Args, Subcommand};
@@ -31,6 +32,7 @@ enum Command {
     Ls(ls::Options),
     Info(info::Options),
     Bench(bench::Options),
+    Play(play::Options),
 }
 
 /// Runs the command.
@@ -39,6 +41,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         Command::Ls(options) => ls::run(&options),
         Command::Info(options) => info::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Play(options) => play::run(&options),
     }
 }
 

@@ -34,6 +34,36 @@ pub fn decompress(from: &[u8], to: &mut [u8]) -> Result<(), &'static str> {
     if c_int::try_from(size) == Ok(written) { Ok(()) } else { Err("its content is damaged") }
 }
 
+/// Packs `from`, of elements of `element` bytes, by the codec of that name to `to`, and returns how many bytes that are; `None`: they are more than there is
+/// room for.
+pub fn compress(
+    codec: &std::ffi::CStr,
+    level: i32,
+    shuffle: bool,
+    element: usize,
+    from: &[u8],
+    to: &mut [u8],
+) -> Option<usize> {
+    // SAFETY: blosc reads `from` and writes no more than `to` has; the codec is a C string.
+    let size = unsafe {
+        let (source, target) = (from.as_ptr().cast(), to.as_mut_ptr().cast());
+        let shuffle = c_int::from(shuffle);
+        blosc_src::blosc_compress_ctx(
+            level,
+            shuffle,
+            element,
+            from.len(),
+            source,
+            target,
+            to.len(),
+            codec.as_ptr(),
+            0,
+            1,
+        )
+    };
+    usize::try_from(size).ok().filter(|&size| size > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

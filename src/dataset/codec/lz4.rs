@@ -58,6 +58,21 @@ pub fn decompress(from: &[u8], to: &mut [u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Packs `from` as one block to `to`, and returns how many bytes that are; `None`: they are more than there is room for.
+pub fn compress(from: &[u8], to: &mut [u8]) -> Option<usize> {
+    const BEFORE: usize = HEADER + 4;
+    let (room, size) = (to.len().checked_sub(BEFORE)?, c_int::try_from(from.len()).ok()?);
+    let capacity = c_int::try_from(room).unwrap_or(c_int::MAX);
+    let start = to[BEFORE..].as_mut_ptr().cast();
+    // SAFETY: LZ4 reads `size` bytes and writes no more than `capacity`.
+    let written = unsafe { lz4_sys::LZ4_compress_default(from.as_ptr().cast(), start, size, capacity) };
+    let written = usize::try_from(written).ok().filter(|&written| written > 0 && written < from.len())?;
+    to[..8].copy_from_slice(&(from.len() as u64).to_be_bytes());
+    to[8..HEADER].copy_from_slice(&(from.len() as u32).to_be_bytes());
+    to[HEADER..BEFORE].copy_from_slice(&(written as u32).to_be_bytes());
+    Some(BEFORE + written)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,8 @@
-//! Unpacking chunks: the filters of HDF5, run backwards, without libhdf5.
+//! Packing and unpacking chunks: the filters of HDF5, without libhdf5.
 //!
 //! | file | filter |
 //! |---|---|
+//! | `encode.rs` | all that pack |
 //! | `shuffle.rs`, `fletcher32.rs` | bytes sorted by significance; checksums |
 //! | `lzf.rs`, `lz4.rs`, `zstd.rs`, `blosc.rs`, `bitshuffle.rs` | compressors; deflate is libdeflater's |
 //!
@@ -10,6 +11,7 @@
 
 mod bitshuffle;
 mod blosc;
+mod encode;
 mod fletcher32;
 mod lz4;
 mod lzf;
@@ -18,6 +20,7 @@ mod zstd;
 
 use std::fmt;
 
+pub use encode::Encoder;
 use libdeflater::Decompressor;
 
 use super::memory::resize;

@@ -11,6 +11,11 @@ pub fn decompress(from: &[u8], to: &mut [u8]) -> Result<(), &'static str> {
     }
 }
 
+/// Packs `from` to `to`, and returns how many bytes that are; `None`: they are more than there is room for.
+pub fn compress(level: i32, from: &[u8], to: &mut [u8]) -> Option<usize> {
+    zstd_safe::compress(to, from, level).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,9 +5,11 @@
 //! | `plan.rs` | which rows each block has |
 //! | `queue.rs` | the threads, and the blocks between them and the getters |
 //! | `rows.rs` | row by row |
+//! | `range.rs` | some rows, for a replay |
 
 mod plan;
 mod queue;
+mod range;
 mod rows;
 
 #[cfg(test)]
@@ -17,6 +19,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use queue::{Block, BlockQueue, Progress};
+pub(super) use range::rows_in_order;
 pub use rows::{RowError, RowIter};
 
 use self::plan::Plan;

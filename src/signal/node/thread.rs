@@ -234,7 +234,7 @@ impl Node {
     }
 
     /// Stops it when it has dealt with what is on its way, or that took too long. True: nothing is left.
-    pub(super) fn stop_after(&self, drain: Drain) -> Result<bool> {
+    pub(crate) fn stop_after(&self, drain: Drain) -> Result<bool> {
         self.refuse_inside("stop itself")?;
         self.stop_by(|stop| stop.drain(drain))?;
         Ok(self.shared.stop.is_all_done())

@@ -8,6 +8,7 @@ mod attribute;
 mod kind;
 mod raw;
 mod tree;
+mod write;
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
 use std::io;
@@ -20,6 +21,7 @@ pub use attribute::Attribute;
 pub use kind::{Class, Kind};
 use raw::Id;
 pub use tree::{Links, Target};
+pub use write::{NewDataset, NewFile};
 
 static LOCK: ReentrantMutex<()> = ReentrantMutex::new(());
 

@@ -138,9 +138,120 @@ unsafe extern "C" {
     pub fn H5Tget_array_ndims(kind: Id) -> c_int;
     pub fn H5Tget_array_dims2(kind: Id, sizes: *mut u64) -> c_int;
     pub fn H5Tis_variable_str(kind: Id) -> c_int;
+    pub fn H5Tcopy(kind: Id) -> Id;
+    pub fn H5Tcreate(class: c_int, size: usize) -> Id;
+    pub fn H5Tset_size(kind: Id, size: usize) -> c_int;
+    pub fn H5Tset_strpad(kind: Id, padding: c_int) -> c_int;
+    pub fn H5Tset_cset(kind: Id, set: c_int) -> c_int;
+    pub fn H5Tset_tag(kind: Id, tag: *const c_char) -> c_int;
+    pub fn H5Tset_ebias(kind: Id, bias: usize) -> c_int;
+    pub fn H5Tset_fields(
+        kind: Id,
+        sign: usize,
+        exponent: usize,
+        exponent_size: usize,
+        mantissa: usize,
+        mantissa_size: usize,
+    ) -> c_int;
+    pub fn H5Tinsert(kind: Id, name: *const c_char, offset: usize, field: Id) -> c_int;
+    pub fn H5Tenum_create(base: Id) -> Id;
+    pub fn H5Tenum_insert(kind: Id, name: *const c_char, value: *const c_void) -> c_int;
+    pub fn H5Tarray_create2(base: Id, rank: c_uint, sizes: *const u64) -> Id;
+    pub fn H5Fcreate(path: *const c_char, flags: c_uint, creation: Id, access: Id) -> Id;
+    pub fn H5Fflush(object: Id, scope: c_int) -> c_int;
+    pub fn H5Fclose(file: Id) -> c_int;
+    pub fn H5Fstart_swmr_write(file: Id) -> c_int;
+    pub fn H5Pset_libver_bounds(access: Id, low: c_int, high: c_int) -> c_int;
+    pub fn H5Pset_create_intermediate_group(link: Id, create: c_uint) -> c_int;
+    pub fn H5Pset_chunk(plist: Id, rank: c_int, sizes: *const u64) -> c_int;
+    pub fn H5Pset_fill_time(plist: Id, time: c_int) -> c_int;
+    pub fn H5Pset_filter(
+        plist: Id,
+        filter: c_int,
+        flags: c_uint,
+        count: usize,
+        values: *const c_uint,
+    ) -> c_int;
+    pub fn H5Zfilter_avail(filter: c_int) -> c_int;
+    pub fn H5Zregister(class: *const c_void) -> c_int;
+    pub fn H5Dcreate2(
+        file: Id,
+        path: *const c_char,
+        kind: Id,
+        space: Id,
+        link: Id,
+        creation: Id,
+        access: Id,
+    ) -> Id;
+    pub fn H5Dset_extent(dataset: Id, sizes: *const u64) -> c_int;
+    pub fn H5Dwrite_chunk(
+        dataset: Id,
+        transfer: Id,
+        mask: u32,
+        offset: *const u64,
+        size: usize,
+        data: *const c_void,
+    ) -> c_int;
+    pub fn H5Dwrite(
+        dataset: Id,
+        memory_type: Id,
+        memory: Id,
+        file: Id,
+        transfer: Id,
+        data: *const c_void,
+    ) -> c_int;
+    pub fn H5Screate(class: c_int) -> Id;
+    pub fn H5Acreate2(object: Id, name: *const c_char, kind: Id, space: Id, creation: Id, access: Id) -> Id;
+    pub fn H5Awrite(attribute: Id, memory_type: Id, data: *const c_void) -> c_int;
 
     /// The class of access lists of files; set by `H5open`.
     pub static H5P_CLS_FILE_ACCESS_ID_g: Id;
+    /// Those of how datasets are made, and links.
+    pub static H5P_CLS_DATASET_CREATE_ID_g: Id;
+    pub static H5P_CLS_LINK_CREATE_ID_g: Id;
+    /// Types of numbers, by the order of their bytes; set by `H5open`.
+    pub static H5T_STD_I8LE_g: Id;
+    pub static H5T_STD_I16LE_g: Id;
+    pub static H5T_STD_I32LE_g: Id;
+    pub static H5T_STD_I64LE_g: Id;
+    pub static H5T_STD_U8LE_g: Id;
+    pub static H5T_STD_U16LE_g: Id;
+    pub static H5T_STD_U32LE_g: Id;
+    pub static H5T_STD_U64LE_g: Id;
+    pub static H5T_STD_I8BE_g: Id;
+    pub static H5T_STD_I16BE_g: Id;
+    pub static H5T_STD_I32BE_g: Id;
+    pub static H5T_STD_I64BE_g: Id;
+    pub static H5T_STD_U8BE_g: Id;
+    pub static H5T_STD_U16BE_g: Id;
+    pub static H5T_STD_U32BE_g: Id;
+    pub static H5T_STD_U64BE_g: Id;
+    pub static H5T_IEEE_F32LE_g: Id;
+    pub static H5T_IEEE_F64LE_g: Id;
+    pub static H5T_IEEE_F32BE_g: Id;
+    pub static H5T_IEEE_F64BE_g: Id;
+    pub static H5T_NATIVE_LDOUBLE_g: Id;
+    pub static H5T_C_S1_g: Id;
+}
+
+/// How a filter is registered: `H5Z_class2_t`.
+#[repr(C)]
+pub struct FilterClass {
+    pub version: c_int,
+    pub id: c_int,
+    pub has_encoder: c_uint,
+    pub has_decoder: c_uint,
+    pub name: *const c_char,
+    pub can_apply: *const c_void,
+    pub set_local: *const c_void,
+    pub run: unsafe extern "C" fn(
+        flags: c_uint,
+        count: usize,
+        values: *const c_uint,
+        size: usize,
+        capacity: *mut usize,
+        data: *mut *mut c_void,
+    ) -> usize,
 }
 
 /// `H5Pset_file_locking`, from 1.10.7 and 1.12.1 on.
