@@ -40,6 +40,12 @@ SCENARIOS = [
          max_chunks=2, passes=1, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
     dict(name="chunk/udp/8972/1MiB/cpu", unit="CPU s/GB", goal=1.25, mode="udp", heap=MIB, packet=8972, heaps=1900, rate=4e9, batch=8, chunk=16 * MIB,
          max_chunks=2, passes=1, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
+    dict(name="chunk/udp/8972/gso/cpu", unit="CPU s/GB", goal=1.67, mode="udp", heap=MIB, packet=8972, heaps=1900, rate=4e9, batch=7, gso=1,
+         chunk=16 * MIB, max_chunks=2, passes=1, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
+    dict(name="chunk/udp/8972/single/cpu", unit="CPU s/GB", goal=1.43, mode="udp", heap=MIB, packet=8972, heaps=1900, rate=4e9, batch=1,
+         chunk=16 * MIB, max_chunks=2, passes=1, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
+    dict(name="chunk/udp/1472/single/cpu", unit="CPU s/GB", goal=1.43, mode="udp", heap=MIB, packet=1472, heaps=950, rate=2e9, batch=1,
+         chunk=16 * MIB, max_chunks=2, passes=1, peer_memcpy="nontemporal", our_memcpy="nontemporal"),
 ]
 
 
@@ -166,7 +172,7 @@ class Bench:
                 fail(f"{side} receiver ended before it listened (exit {receiver.wait()})")
             drain = threading.Thread(target=receiver.stderr.read, daemon=True)
             drain.start()
-            send = [self.at("send_" + s["mode"]), port, s["heaps"], s["heap"], s["packet"], s["rate"]] + ([s["batch"], 0] if s["mode"] == "udp" else [])
+            send = [self.at("send_" + s["mode"]), port, s["heaps"], s["heap"], s["packet"], s["rate"]] + ([s["batch"], s.get("gso", 0)] if s["mode"] == "udp" else [])
             sent = json_of(["taskset", "-c", "0", *map(str, send)])
             out = receiver.stdout.read()
             if receiver.wait() != 0:

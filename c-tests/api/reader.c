@@ -102,7 +102,7 @@ static struct packets eight_heaps(void)
     return p;
 }
 
-static void from_udp(const char *host, uint64_t batch_delay_ns)
+static void from_udp(const char *host, uint64_t batch_delay_ns, int64_t coalesce_ns)
 {
     struct receiver r;
     struct packets p = eight_heaps();
@@ -115,11 +115,13 @@ static void from_udp(const char *host, uint64_t batch_delay_ns)
     CHECK_EQ(udp.socket_fd, -1);
     CHECK_EQ(udp.port, 0);
     CHECK_EQ(udp.batch_delay_ns, 500000);
+    CHECK_EQ(udp.coalesce_ns, AQ_COALESCE_ADAPTIVE);
     CHECK_EQ(udp.gro, 1);
     receiver_init(&r);
     receiver_open(&r, 4);
     udp.host = host;
     udp.batch_delay_ns = batch_delay_ns;
+    udp.coalesce_ns = coalesce_ns;
     CHECK_ERROR(aq_recv_stream_reader_port(r.stream, 0, &unchanged), AQ_E_NOT_FOUND, "reader 0");
     CHECK_OK(aq_recv_stream_add_udp_reader(r.stream, &udp));
     CHECK_OK(aq_recv_stream_reader_port(r.stream, 0, &port));
@@ -459,11 +461,12 @@ int main(void)
     CHECK_OK(aq_set_log(NULL, NULL, NULL, AQ_LOG_OFF)); /* errors are made on purpose */
     from_memory();
     memory_of_a_stream_that_is_freed();
-    from_udp("127.0.0.1", 200000);
-    from_udp("", 0); /* the lowest latency */
-    from_udp(NULL, 1000000);
+    from_udp("127.0.0.1", 200000, AQ_COALESCE_ADAPTIVE);
+    from_udp("", 0, AQ_COALESCE_ADAPTIVE); /* the lowest latency */
+    from_udp(NULL, 1000000, 0);
+    from_udp(NULL, 0, 1000000);
     if (has_ipv6())
-        from_udp("::", 0); /* IPv4, too */
+        from_udp("::", 0, 50000); /* IPv4, too */
     too_long_datagrams();
     from_an_existing_socket();
     bad_sockets_and_addresses();

@@ -111,6 +111,13 @@ static void settings(void)
     config.batch_delay_ns = 1000000;
     CHECK_OK(use_config(&config));
     config = good_config();
+    config.coalesce_ns = 1000001;
+    CHECK_ERROR(use_config(&config), AQ_E_INVALID, "coalesce_ns must be AQ_COALESCE_ADAPTIVE or 0 to 1000000 (got 1000001)");
+    config.coalesce_ns = -2;
+    CHECK_ERROR(use_config(&config), AQ_E_INVALID, "coalesce_ns must be AQ_COALESCE_ADAPTIVE or 0 to 1000000 (got -2)");
+    config.coalesce_ns = 1000000;
+    CHECK_OK(use_config(&config));
+    config = good_config();
     config.gro = 2;
     CHECK_ERROR(use_config(&config), AQ_E_INVALID, "gro must be 0 or 1 (got 2)");
     config.gro = 0;

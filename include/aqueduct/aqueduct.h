@@ -1605,6 +1605,8 @@ aq_status aq_recv_stream_free_ring(const aq_recv_stream *stream, aq_chunk_ring *
 #define AQ_TIMESTAMPS_SOFTWARE 1
 /** The network card takes the time if it is set up to do so (hwstamp_ctl), else the kernel; aq_arrival tells which. */
 #define AQ_TIMESTAMPS_HARDWARE 2
+/** In aq_udp_reader_config: the reader itself chooses how long datagrams gather. */
+#define AQ_COALESCE_ADAPTIVE (-1)
 
 /** Where and how to receive datagrams. Fill it with aq_udp_reader_config_init() first. */
 typedef struct aq_udp_reader_config {
@@ -1633,8 +1635,8 @@ typedef struct aq_udp_reader_config {
      */
     size_t buffer_size;
     /**
-     * After a batch of several datagrams, for how many nanoseconds the worker may rest so that the next batch is larger: that
-     * saves CPU time and costs at most that much latency. 0 .. 1000000; 500000 by default; 0 for the lowest latency.
+     * Where coalesce_ns is AQ_COALESCE_ADAPTIVE: for how many nanoseconds datagrams may gather in the socket so that the next batch is
+     * larger. That saves CPU time and costs at most that much latency. 0 .. 1000000; 500000 by default; 0 for the lowest latency.
      */
     uint64_t batch_delay_ns;
     /**
@@ -1665,6 +1667,13 @@ typedef struct aq_udp_reader_config {
     uint16_t port;
     /** Must be 0; anything else is AQ_E_VERSION. */
     uint16_t reserved[3];
+    /**
+     * For how many nanoseconds datagrams gather in the socket before they are fetched: 0 (never), up to 1000000 (as long, whenever at
+     * least two are to be expected in that time), or AQ_COALESCE_ADAPTIVE (default): as long as it pays at the rate of the last
+     * wake-ups and at most batch_delay_ns. In any case what comes to an idle socket is fetched at once, no more than about an
+     * eighth of the socket's buffer is let fill, and the wait may end some 50 µs late (the kernel's timer slack).
+     */
+    int64_t coalesce_ns;
 } aq_udp_reader_config;
 
 /**

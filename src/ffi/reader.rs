@@ -20,7 +20,7 @@ use super::status::aq_status;
 use super::text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::recv::reader::{
-    BufferReader, DEFAULT_BATCH_DELAY, Reader, SourceFilter, Timestamps, UdpConfig, UdpReader,
+    BufferReader, Coalesce, DEFAULT_BATCH_DELAY, Reader, SourceFilter, Timestamps, UdpConfig, UdpReader,
 };
 
 /// The core's limit, too.
@@ -129,6 +129,21 @@ pub(super) fn timestamps(value: i32) -> Result<Timestamps> {
     }
 }
 
+/// In aq_udp_reader_config: the reader itself chooses how long datagrams gather.
+pub const AQ_COALESCE_ADAPTIVE: i64 = -1;
+
+/// The core's way to say it.
+fn coalesce(value: i64) -> Result<Coalesce> {
+    match u64::try_from(value) {
+        Ok(time @ ..=LONGEST_BATCH_DELAY_NS) => Ok(Coalesce::Fixed(Duration::from_nanos(time))),
+        _ if value == AQ_COALESCE_ADAPTIVE => Ok(Coalesce::Adaptive),
+        _ => {
+            let rule = format!("coalesce_ns must be AQ_COALESCE_ADAPTIVE or 0 to {LONGEST_BATCH_DELAY_NS}");
+            Err(Error::invalid(format!("{rule} (got {value})")))
+        }
+    }
+}
+
 /// Where and how to receive datagrams. Fill it with aq_udp_reader_config_init() first.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -149,8 +164,8 @@ pub struct aq_udp_reader_config {
     /// The socket's receive buffer in bytes; 8 MiB by default, 0 leaves the system's. If the kernel grants less, that is
     /// logged as a warning.
     pub buffer_size: usize,
-    /// After a batch of several datagrams, for how many nanoseconds the worker may rest so that the next batch is larger: that
-    /// saves CPU time and costs at most that much latency. 0 .. 1000000; 500000 by default; 0 for the lowest latency.
+    /// Where coalesce_ns is AQ_COALESCE_ADAPTIVE: for how many nanoseconds datagrams may gather in the socket so that the next batch is
+    /// larger. That saves CPU time and costs at most that much latency. 0 .. 1000000; 500000 by default; 0 for the lowest latency.
     pub batch_delay_ns: u64,
     /// A bound UDP socket to use; host and port are then ignored. It is duplicated: the caller's stays the caller's, but both
     /// become non-blocking. -1 (default) for none.
@@ -172,6 +187,11 @@ pub struct aq_udp_reader_config {
     pub port: u16,
     /// Must be 0; anything else is AQ_E_VERSION.
     pub reserved: [u16; 3],
+    /// For how many nanoseconds datagrams gather in the socket before they are fetched: 0 (never), up to 1000000 (as long, whenever at
+    /// least two are to be expected in that time), or AQ_COALESCE_ADAPTIVE (default): as long as it pays at the rate of the last
+    /// wake-ups and at most batch_delay_ns. In any case what comes to an idle socket is fetched at once, no more than about an
+    /// eighth of the socket's buffer is let fill, and the wait may end some 50 µs late (the kernel's timer slack).
+    pub coalesce_ns: i64,
 }
 
 // SAFETY: integers and pointers; six ints fill 24 bytes, four u16 8.
@@ -194,6 +214,7 @@ unsafe impl SizedStruct for aq_udp_reader_config {
         timestamps: AQ_TIMESTAMPS_NONE,
         port: 0,
         reserved: [0; 3],
+        coalesce_ns: AQ_COALESCE_ADAPTIVE,
     };
 }
 
@@ -288,6 +309,7 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
             max_size: c.max_size,
             buffer_size: c.buffer_size,
             batch_delay: Duration::from_nanos(c.batch_delay_ns),
+            coalesce: coalesce(c.coalesce_ns)?,
             gro,
             socket,
         };

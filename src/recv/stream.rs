@@ -7,7 +7,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -78,7 +78,6 @@ impl Stream {
             any_reader: false,
             blocked: None,
             failure: None,
-            rest: Duration::ZERO,
             phase: Phase::Fresh,
             announcement: Announcement { shared: shared.clone(), reason: None },
         };
@@ -183,6 +182,10 @@ struct Slot {
     reader: Option<Box<dyn Reader>>,
     /// There may be something to read.
     ready: bool,
+    /// The worker watches the reader's descriptor. It does not while packets gather there: each would wake it.
+    watched: bool,
+    /// When the reader that lets packets gather is to be polled.
+    due: Option<Instant>,
 }
 
 /// How far a stream has come.
@@ -206,8 +209,6 @@ struct StreamTask<H: HeapHandler> {
     blocked: Option<usize>,
     /// The first failure of a reader; the others may go on.
     failure: Option<Error>,
-    /// How long the readers that have nothing more would rest.
-    rest: Duration,
     phase: Phase,
     /// Last, so that everything else is gone when it is made.
     announcement: Announcement,
@@ -240,16 +241,47 @@ impl<H: HeapHandler> StreamTask<H> {
             let slot = self.readers.len();
             self.any_reader = true;
             self.live_readers += 1;
-            self.readers.push(Slot { reader: Some(reader), ready: true });
+            self.readers.push(Slot { reader: Some(reader), ready: true, watched: false, due: None });
             self.watch_reader(context, slot);
         }
     }
 
     fn watch_reader(&mut self, context: &Context<'_>, slot: usize) {
+        self.readers[slot].watched = true;
         let fd = self.readers[slot].reader.as_ref().and_then(|reader| reader.fd());
         if let Err(error) = fd.map_or(Ok(()), |fd| context.watch(fd, slot)) {
             self.end_reader(context, slot, Some(Error::io("watching a reader's descriptor", &error)));
         }
+    }
+
+    /// The reader is to be polled at a time, whether or not something comes, and not before.
+    fn let_gather(&mut self, context: &Context<'_>, slot: usize, longest: Duration) {
+        let slot = &mut self.readers[slot];
+        if std::mem::take(&mut slot.watched)
+            && let Some(fd) = slot.reader.as_ref().and_then(|reader| reader.fd())
+        {
+            // As in end_reader.
+            let _ = context.unwatch(fd);
+        }
+        slot.due = Some(Instant::now() + longest);
+    }
+
+    /// Makes the readers ready that are due; the others' next time.
+    fn take_due_readers(&mut self) {
+        let mut now = None;
+        for slot in &mut self.readers {
+            if let Some(due) = slot.due
+                && due <= *now.get_or_insert_with(Instant::now)
+            {
+                (slot.due, slot.ready) = (None, true);
+            }
+        }
+    }
+
+    /// How long the stream waits at the most, if readers let packets gather.
+    fn next_due(&self) -> Option<Duration> {
+        let due = self.readers.iter().filter_map(|slot| slot.due).min()?;
+        Some(due.saturating_duration_since(Instant::now()))
     }
 
     /// Has a reader go on with its next descriptor.
@@ -260,6 +292,7 @@ impl<H: HeapHandler> StreamTask<H> {
                 let _ = context.unwatch(fd);
             }
             reader.move_on();
+            self.readers[slot].due = None;
             self.watch_reader(context, slot);
         }
     }
@@ -271,6 +304,7 @@ impl<H: HeapHandler> StreamTask<H> {
                 let _ = context.unwatch(fd);
             }
             self.live_readers -= 1;
+            self.readers[slot].due = None;
             let left = reader.leftover();
             let batch = self.assembler.batch();
             batch[Stat::Packets] += left.packets;
@@ -286,13 +320,12 @@ impl<H: HeapHandler> StreamTask<H> {
     /// Gives each reader that is ready a turn. True if one wants another.
     fn poll_readers(&mut self, context: &Context<'_>) -> bool {
         let mut again = false;
-        self.rest = Duration::ZERO;
         let was_blocked = self.blocked.take();
         let first = was_blocked.unwrap_or(0);
         let last = first + self.readers.len();
         for turn in first..last {
             let slot = turn % self.readers.len();
-            let Slot { reader: Some(reader), ready: true } = &mut self.readers[slot] else { continue };
+            let Slot { reader: Some(reader), ready: true, .. } = &mut self.readers[slot] else { continue };
             let polled = reader.poll(&mut self.assembler);
             if let Polled::Blocked = polled
                 && !self.assembler.ended()
@@ -307,10 +340,16 @@ impl<H: HeapHandler> StreamTask<H> {
             self.end_batch();
             match polled {
                 Polled::More => again = true,
-                Polled::Idle => self.readers[slot].ready = false,
-                Polled::Rest(wanted) => {
+                Polled::Idle => {
                     self.readers[slot].ready = false;
-                    self.rest = self.rest.max(wanted);
+                    if !self.readers[slot].watched {
+                        // What has come meanwhile is told at once.
+                        self.watch_reader(context, slot);
+                    }
+                }
+                Polled::Rest(longest) => {
+                    self.readers[slot].ready = false;
+                    self.let_gather(context, slot, longest);
                 }
                 Polled::Blocked => return false,
                 Polled::Moving => {
@@ -417,6 +456,7 @@ impl<H: HeapHandler> Task for StreamTask<H> {
                 self.end_batch();
             }
             self.take_new_readers(context);
+            self.take_due_readers();
             let mut again = false;
             let mut end = self.reason_to_end(context.is_stopping());
             if end.is_none() {
@@ -425,8 +465,7 @@ impl<H: HeapHandler> Task for StreamTask<H> {
             }
             match end {
                 None if again => return Progress::Again,
-                None if !self.rest.is_zero() => return Progress::Rest(self.rest),
-                None => return Progress::Wait,
+                None => return self.next_due().map_or(Progress::Wait, Progress::Rest),
                 Some(reason) => {
                     self.close_inbox(context);
                     self.phase = Phase::Flushing(reason);

@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 
 use super::worker::{self, WorkerShared};
 
-/// The longest [`Progress::Rest`]: a stop waits no longer for a resting worker.
+/// The longest [`Progress::Rest`].
 pub const MAX_REST: Duration = Duration::from_millis(1);
 
 /// What a task wants after it has run.
@@ -22,8 +22,8 @@ pub enum Progress {
     Again,
     /// To be run when a watched descriptor becomes readable or its waker is woken.
     Wait,
-    /// As `Wait`; and the whole worker may rest for so long before it looks for readiness again, so that more can
-    /// gather meanwhile. At most [`MAX_REST`].
+    /// As `Wait`, and in any case to be run again after so long (at most [`MAX_REST`]). The worker sleeps or runs others meanwhile:
+    /// a descriptor in which more is to gather should not be watched, or it would wake the worker.
     Rest(Duration),
     /// Nothing more: the worker drops it.
     Done,

@@ -4,16 +4,20 @@
 //! the poll's waker.
 
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
 use parking_lot::Mutex;
+
+use crate::sys::epoll;
 
 use super::task::{Context, MAX_REST, Progress, Task, TaskHandle, TaskWaker, WAKE_TOKEN, token_parts};
 
@@ -83,6 +87,18 @@ struct Entry {
     ready: Vec<usize>,
     /// The task is in `Worker::runnable`.
     runnable: bool,
+    /// When the task is to be run in any case.
+    due: Option<Instant>,
+}
+
+/// How a wait of a worker ended.
+enum Waited {
+    /// There may be readiness.
+    Ready,
+    /// Only time has passed.
+    Due,
+    /// It did not wait: no task is due at any time.
+    NoTimer,
 }
 
 /// The worker itself; it lives on its thread.
@@ -91,6 +107,8 @@ pub(super) struct Worker {
     shared: Arc<WorkerShared>,
     tasks: HashMap<usize, Entry>,
     runnable: VecDeque<usize>,
+    /// Which task is due when, the earliest first. One that is not what the task's `due` says is of the past.
+    timers: BinaryHeap<Reverse<(Instant, usize)>>,
 }
 
 impl Worker {
@@ -101,7 +119,13 @@ impl Worker {
             poll_waker: mio::Waker::new(poll.registry(), WAKE_TOKEN)?,
             next_number: AtomicUsize::new(0),
         });
-        let worker = Self { poll, shared: shared.clone(), tasks: HashMap::new(), runnable: VecDeque::new() };
+        let worker = Self {
+            poll,
+            shared: shared.clone(),
+            tasks: HashMap::new(),
+            runnable: VecDeque::new(),
+            timers: BinaryHeap::new(),
+        };
         Ok((worker, shared))
     }
 
@@ -111,21 +135,20 @@ impl Worker {
         let mut events = Events::with_capacity(256);
         loop {
             let stopping = self.take_inbox();
-            let mut rest = Duration::ZERO;
+            self.take_due();
             // Those that are runnable now get one turn each; what they make runnable waits for the next round.
             for _ in 0..self.runnable.len() {
                 let Some(number) = self.runnable.pop_front() else { break };
-                if let Some(Progress::Rest(wanted)) = self.run_task(number, stopping) {
-                    rest = rest.max(wanted);
-                }
+                self.run_task(number, stopping);
             }
             if stopping {
                 return;
             }
-            if self.runnable.is_empty() && !rest.is_zero() {
-                std::thread::sleep(rest.min(MAX_REST));
-            }
-            let timeout = if self.runnable.is_empty() { None } else { Some(Duration::ZERO) };
+            let timeout = match self.wait() {
+                Waited::Due => continue,
+                Waited::Ready => Some(Duration::ZERO),
+                Waited::NoTimer => None,
+            };
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -142,6 +165,48 @@ impl Worker {
                 }
             }
             events.clear();
+        }
+    }
+
+    /// Waits for readiness until the first timer is due, if there is one and nothing is runnable.
+    fn wait(&mut self) -> Waited {
+        if !self.runnable.is_empty() {
+            return Waited::Ready;
+        }
+        let Some(&Reverse((due, _))) = self.timers.peek() else { return Waited::NoTimer };
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // Those who are always late do not keep the others from their readiness.
+            return Waited::Ready;
+        }
+        // SAFETY: the poll's own descriptor, open as long as the poll lives.
+        let fd = unsafe { BorrowedFd::borrow_raw(self.poll.as_raw_fd()) };
+        match epoll::wait_readable(fd, left) {
+            Ok(true) => Waited::Ready,
+            Ok(false) => Waited::Due,
+            Err(error) => {
+                log::error!("a worker cannot wait for its descriptors: {error}");
+                std::thread::sleep(left);
+                Waited::Ready
+            }
+        }
+    }
+
+    /// Makes the tasks runnable that are due.
+    fn take_due(&mut self) {
+        if self.timers.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(&Reverse((due, number))) = self.timers.peek()
+            && due <= now
+        {
+            self.timers.pop();
+            if let Some(entry) = self.tasks.get_mut(&number)
+                && entry.due == Some(due)
+            {
+                Self::make_runnable(&mut self.runnable, number, entry);
+            }
         }
     }
 
@@ -165,7 +230,8 @@ impl Worker {
         for (waker, task) in spawned {
             let number = waker.number;
             let std_waker = Waker::from(waker.clone());
-            self.tasks.insert(number, Entry { task, waker, std_waker, ready: Vec::new(), runnable: false });
+            let entry = Entry { task, waker, std_waker, ready: Vec::new(), runnable: false, due: None };
+            self.tasks.insert(number, entry);
             due.push(number);
         }
         if stop {
@@ -179,9 +245,10 @@ impl Worker {
         stop
     }
 
-    fn run_task(&mut self, number: usize, stopping: bool) -> Option<Progress> {
-        let entry = self.tasks.get_mut(&number)?;
+    fn run_task(&mut self, number: usize, stopping: bool) {
+        let Some(entry) = self.tasks.get_mut(&number) else { return };
         entry.runnable = false;
+        entry.due = None;
         // AcqRel, with the swap in wake_by_ref: a wake from now on queues the task again; what came before is seen now.
         let woken = entry.waker.queued.swap(false, Ordering::AcqRel);
         let mut context = Context {
@@ -200,13 +267,17 @@ impl Worker {
         entry.ready.clear();
         match progress {
             Progress::Again => Self::make_runnable(&mut self.runnable, number, entry),
-            Progress::Wait | Progress::Rest(_) => {}
+            Progress::Wait => {}
+            Progress::Rest(wanted) => {
+                let due = Instant::now() + wanted.min(MAX_REST);
+                entry.due = Some(due);
+                self.timers.push(Reverse((due, number)));
+            }
             Progress::Done => {
                 let entry = self.tasks.remove(&number);
                 // What a task owns may be the user's: dropping it must not take the worker down either.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(entry)));
             }
         }
-        Some(progress)
     }
 }

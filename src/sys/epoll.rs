@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// Whether the descriptor is readable now.
 pub fn is_readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
@@ -17,6 +18,24 @@ pub fn is_readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
                 }
             }
         }
+    }
+}
+
+/// Waits until the descriptor is readable, at most so long (to the nanosecond, which epoll_wait cannot); false if it is not, or a
+/// signal came.
+pub fn wait_readable(fd: BorrowedFd<'_>, longest: Duration) -> io::Result<bool> {
+    let mut item = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let timeout = libc::timespec {
+        tv_sec: libc::time_t::try_from(longest.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: longest.subsec_nanos().into(),
+    };
+    // SAFETY: one item and a time, alive during the call; no mask of signals.
+    match unsafe { libc::ppoll(&mut item, 1, &timeout, std::ptr::null()) } {
+        0.. => Ok(item.revents & libc::POLLIN != 0),
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            error => Err(error),
+        },
     }
 }
 

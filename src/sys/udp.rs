@@ -21,6 +21,8 @@ const SKEW: usize = 9 * 1024 + 64;
 const CONTROL_WORDS: usize = 16;
 
 /// Positions in the array that `SO_MEMINFO` fills (linux/sock_diag.h).
+const SK_MEMINFO_RMEM_ALLOC: usize = 0;
+const SK_MEMINFO_RCVBUF: usize = 1;
 const SK_MEMINFO_DROPS: usize = 8;
 const SK_MEMINFO_VARS: usize = 9;
 
@@ -50,8 +52,19 @@ pub fn set_receive_buffer(fd: BorrowedFd<'_>, size: usize) -> io::Result<()> {
         .or_else(|_| set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, size))
 }
 
-/// How many datagrams the kernel has dropped for want of room in this socket's buffer, modulo 2^32.
-pub fn drop_count(fd: BorrowedFd<'_>) -> Option<u32> {
+/// What the kernel tells of a socket's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketMemory {
+    /// Bytes that what has arrived takes, with the kernel's own for it.
+    pub held: usize,
+    /// Bytes beyond which datagrams are dropped.
+    pub limit: usize,
+    /// How many were dropped for want of room, modulo 2^32.
+    pub drops: u32,
+}
+
+/// How full a socket's receive buffer is; `None` where the kernel does not say.
+pub fn memory(fd: BorrowedFd<'_>) -> Option<SocketMemory> {
     let mut info = [0u32; SK_MEMINFO_VARS];
     let mut len = size_of_val(&info) as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes, the size of `info`.
@@ -64,7 +77,16 @@ pub fn drop_count(fd: BorrowedFd<'_>) -> Option<u32> {
             &mut len,
         )
     };
-    (result == 0 && len as usize == size_of_val(&info)).then(|| info[SK_MEMINFO_DROPS])
+    (result == 0 && len as usize == size_of_val(&info)).then(|| SocketMemory {
+        held: info[SK_MEMINFO_RMEM_ALLOC] as usize,
+        limit: info[SK_MEMINFO_RCVBUF] as usize,
+        drops: info[SK_MEMINFO_DROPS],
+    })
+}
+
+/// How many datagrams the kernel has dropped for want of room in this socket's buffer, modulo 2^32.
+pub fn drop_count(fd: BorrowedFd<'_>) -> Option<u32> {
+    memory(fd).map(|memory| memory.drops)
 }
 
 /// Asks for the time at which packets arrive, beside the data: taken by the kernel and, if `hardware`, also by a network card
@@ -214,11 +236,6 @@ impl Batch {
                 _ => return Err(error),
             }
         }
-    }
-
-    /// Bytes in all messages of the last [`receive`](Self::receive).
-    pub fn bytes(&self) -> usize {
-        self.headers[..self.filled].iter().map(|header| header.msg_len as usize).sum()
     }
 
     /// When the `index`-th message of the last [`receive`](Self::receive) arrived: where it has no time, that of the next one

@@ -22,7 +22,7 @@ pub use inproc::{InprocQueue, InprocReader};
 pub use live::{PcapLiveConfig, PcapLiveReader};
 pub use source::SourceFilter;
 pub use tcp::{OnGarbage, TcpConfig, TcpReader};
-pub use udp::{DEFAULT_BATCH_DELAY, Timestamps, UdpConfig, UdpReader};
+pub use udp::{Coalesce, DEFAULT_BATCH_DELAY, Timestamps, UdpConfig, UdpReader};
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub enum Polled {
     More,
     /// To be polled when its descriptor becomes readable.
     Idle,
-    /// As `Idle`; the worker may rest for so long first, as more will have gathered then.
+    /// To be polled after so long, as more will have gathered then; its descriptor wakes nobody meanwhile.
     Rest(Duration),
     /// The stream would not take a packet, which the reader keeps; or it has ended.
     Blocked,

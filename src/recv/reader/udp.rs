@@ -1,18 +1,22 @@
 //! Packets from a UDP socket.
 
+mod gather;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
+pub use self::gather::Coalesce;
+use self::gather::Gather;
 use super::{Leftover, Polled, Reader, SourceFilter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::recv::sink::{Arrival, Flow, PacketSink};
 use crate::recv::stats::Stat;
 use crate::runtime::MAX_REST;
 use crate::sys::interface;
-use crate::sys::udp::{self, Batch};
+use crate::sys::udp::{self, Batch, SocketMemory};
 
 /// Messages fetched by one system call.
 const BATCH: usize = 64;
@@ -74,9 +78,11 @@ pub struct UdpConfig {
     pub max_size: usize,
     /// The socket's receive buffer in bytes; 0 leaves the system's default.
     pub buffer_size: usize,
-    /// After a batch of several messages, how long the worker may rest so that the next one is larger: fewer wake-ups, less
-    /// CPU time, and at most that much more latency. 0 to 1 ms.
+    /// How long datagrams may gather in the socket where `coalesce` is adaptive: fewer wake-ups, less CPU time, and at most that
+    /// much more latency. 0 to 1 ms.
     pub batch_delay: Duration,
+    /// How datagrams gather in the socket before they are fetched.
+    pub coalesce: Coalesce,
     /// Take datagrams of one sender in bunches where the kernel can (generic receive offload): less CPU time. But a bunch that the
     /// kernel has to drop counts as one in its drop counter.
     pub gro: bool,
@@ -98,6 +104,7 @@ impl Default for UdpConfig {
             max_size: 9200,
             buffer_size: 8 << 20,
             batch_delay: DEFAULT_BATCH_DELAY,
+            coalesce: Coalesce::Adaptive,
             gro: true,
             socket: None,
         }
@@ -110,9 +117,9 @@ pub struct UdpReader {
     port: u16,
     batch: Batch,
     max_size: usize,
-    batch_delay: Duration,
-    /// Bytes in a batch above which there is no rest: an eighth of the socket's buffer, so that a rest cannot overflow it.
-    rest_limit: usize,
+    gather: Gather,
+    /// Messages fetched since the reader was last woken, and what the socket's memory was before the first; `None` between wake-ups.
+    wake_up: Option<(usize, Option<SocketMemory>)>,
     /// The socket is ours alone: at the end, what is in it can be counted.
     own: bool,
     /// Messages in `batch`, and the one to look at next.
@@ -238,6 +245,11 @@ impl UdpReader {
                 "batch_delay must be at most {MAX_REST:?} (got {batch_delay:?})"
             )));
         }
+        if let Coalesce::Fixed(time) = config.coalesce
+            && time > MAX_REST
+        {
+            return Err(Error::invalid(format!("coalesce must be at most {MAX_REST:?} (got {time:?})")));
+        }
         let own_socket = config.socket.is_none();
         let given = config.socket.take();
         let socket = match given {
@@ -258,7 +270,6 @@ impl UdpReader {
         if buffer_size > 0 {
             set_buffer_size(&socket, buffer_size);
         }
-        let rest_limit = socket.recv_buffer_size().map_err(own("getsockopt SO_RCVBUF"))? / 16;
         let gro = udp::set_gro(socket.as_fd(), gro);
         let drops =
             if udp::enable_drop_count(socket.as_fd()) { udp::drop_count(socket.as_fd()) } else { None };
@@ -271,8 +282,8 @@ impl UdpReader {
             port,
             batch,
             max_size,
-            batch_delay,
-            rest_limit,
+            gather: Gather::new(config.coalesce, batch_delay),
+            wake_up: None,
             own: own_socket,
             filled: 0,
             message: 0,
@@ -294,6 +305,11 @@ impl UdpReader {
             self.offset = 0;
         }
         packets
+    }
+
+    /// How full the socket is, if anyone wants to know.
+    fn memory(&self) -> Option<SocketMemory> {
+        if self.gather.is_off() { None } else { udp::memory(self.socket.as_fd()) }
     }
 
     /// The port that the socket is bound to.
@@ -353,19 +369,22 @@ impl Reader for UdpReader {
         if let Some(reading) = &mut self.reading {
             *reading = Arrival::now();
         }
+        let (messages, memory) = self.wake_up.unwrap_or_else(|| (0, self.memory()));
         match self.batch.receive(self.socket.as_fd()) {
             Ok(received) => {
                 (self.filled, self.message, self.offset) = (received, 0, 0);
+                self.wake_up = Some((messages + received, memory));
                 if !self.offer(sink) {
                     return Polled::Blocked;
                 }
-                // A batch that is not full has seen the socket empty: the next datagram gives a new edge.
-                match received {
-                    _ if received == self.batch.capacity() => Polled::More,
-                    // At a rate of several messages per wake-up, it pays to wait for more: see `batch_delay`.
-                    2.. if self.batch.bytes() <= self.rest_limit => Polled::Rest(self.batch_delay),
-                    _ => Polled::Idle,
+                if received == self.batch.capacity() {
+                    return Polled::More;
                 }
+                // A batch that is not full has seen the socket empty.
+                self.wake_up = None;
+                self.gather
+                    .after(Instant::now(), messages + received, memory)
+                    .map_or(Polled::Idle, Polled::Rest)
             }
             // What an ICMP message reports about earlier traffic; the socket goes on.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Polled::More,
