@@ -39,6 +39,8 @@ const SECTIONS: &[&str] = &[
     "event",
     "sink",
     "event_file",
+    "chunk_recorder",
+    "chunk_recording",
     "signal",
     "array_view",
     "output_config",

@@ -1,6 +1,7 @@
 //! The bytes of chunk files: their headers and records, as docs/chunk-files.md specifies them. No I/O; parsing is a checked view of any bytes.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::recv::stats::{Snapshot, Stat};
 
 /// What a data file begins with.
 pub const DATA_MAGIC: [u8; 8] = *b"AQCHUNK\n";
@@ -133,6 +134,20 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The ledger of a stream.
+    pub fn of(stats: &Snapshot) -> Self {
+        let packets = stats[Stat::Packets];
+        let well = [Stat::PacketsDelivered, Stat::PacketsControl, Stat::PacketsPending];
+        Self {
+            packets,
+            packets_delivered: stats[Stat::PacketsDelivered],
+            packets_lost: well.iter().fold(packets, |rest, &stat| rest.saturating_sub(stats[stat])),
+            kernel_drops: stats[Stat::KernelDrops],
+            heaps: stats[Stat::Heaps],
+            complete_heaps: stats[Stat::CompleteHeaps],
+        }
+    }
+
     fn values(self) -> [u64; 6] {
         let Self { packets, packets_delivered, packets_lost, kernel_drops, heaps, complete_heaps } = self;
         [packets, packets_delivered, packets_lost, kernel_drops, heaps, complete_heaps]

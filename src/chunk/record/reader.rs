@@ -164,18 +164,8 @@ impl Recording {
     /// # Errors
     /// There is no such chunk; a slice is of another size; the file ends before the chunk does; what was read has another CRC than noted.
     pub fn read(&self, number: usize, data: &mut [u8], present: &mut [u8], extra: &mut [u8]) -> Result<()> {
+        self.check_sizes(number, data.len(), present.len(), extra.len())?;
         let (Entry { record, .. }, file) = self.entry(number)?;
-        for (name, size, wanted) in [
-            ("data_size", data.len(), record.data_size),
-            ("present_size", present.len(), record.present_size),
-            ("extra_size", extra.len(), record.extra_size),
-        ] {
-            if size != 0 && size as u64 != wanted {
-                return Err(Error::invalid(format!(
-                    "{name} must be {wanted}, as chunk {number} has it, or 0 (got {size})"
-                )));
-            }
-        }
         self.check_place(number)?;
         let source = file.source();
         let meta_start = record.offset + CHUNK_FIXED as u64;
@@ -194,6 +184,25 @@ impl Recording {
         }
         if !data.is_empty() && crc32c::crc32c(data) != record.data_sum {
             return Err(damaged("data"));
+        }
+        Ok(())
+    }
+
+    /// Checks the sizes of what [`read`](Self::read) is to read into.
+    ///
+    /// # Errors
+    /// There is no such chunk; a size is neither 0 nor the chunk's.
+    pub fn check_sizes(&self, number: usize, data: usize, present: usize, extra: usize) -> Result<()> {
+        let (Entry { record, .. }, _) = self.entry(number)?;
+        for (name, size, wanted) in [
+            ("data_size", data, record.data_size),
+            ("present_size", present, record.present_size),
+            ("extra_size", extra, record.extra_size),
+        ] {
+            if size != 0 && size as u64 != wanted {
+                let rule = format!("{name} must be {wanted}, as chunk {number} has it, or 0");
+                return Err(Error::invalid(format!("{rule} (got {size})")));
+            }
         }
         Ok(())
     }
