@@ -44,6 +44,8 @@ const SECTIONS: &[&str] = &[
     "event_flush",
     "sink",
     "event_file",
+    "chunk_recorder",
+    "chunk_recording",
     "signal",
     "array_view",
     "output_config",

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`error`], [`log`] | error kinds and messages; logging that cannot be flooded |
 //! | [`sys`] | every call to the operating system |
+//! | [`storage`] | files that follow each other, and when they are durable |
 //! | [`memory`] | buffers and allocators |
 //! | [`ring`] | the bounded ring that hands items from thread to thread |
 //! | [`runtime`] | worker threads that wait for readiness and run tasks |
@@ -45,5 +46,7 @@ pub mod send;
 pub mod signal;
 #[cfg(not(loom))]
 pub mod spead;
+#[cfg(not(loom))]
+pub mod storage;
 #[cfg(not(loom))]
 pub mod sys;

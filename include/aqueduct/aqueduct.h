@@ -5194,6 +5194,511 @@ aq_status aq_event_file_is_whole(const aq_event_file *file, int32_t *out);
 aq_status aq_event_file_free(aq_event_file *file);
 
 /* =============================================================================================================
+ * Chunk recorders
+ *
+ * A chunk recorder takes filled chunks from a stream's data ring, writes them to disk, and puts them back on the free ring. It has threads of its
+ * own. Data goes from the chunks' memory to the disk without a copy and past the page cache (O_DIRECT), where the file system does that and
+ * the memory is aligned, which that of chunks is (mostly a multiple of 512 is enough; aq_allocator_mmap_new() gives whole pages).
+ *
+ * A chunk is *written* when its data and its record in the index have been handed to the system: no crash of the program can lose it then.
+ * docs/chunk-files.md has the format, byte by byte, and what is promised. When the disk is too slow, the free ring runs empty, and the stream
+ * does what it does then: it pauses its readers. When a chunk cannot be written it is counted, reported and given back, and the recorder goes on with the
+ * next: `given = written + failed + in_flight` at any time.
+ *
+ * ```c
+ * aq_chunk_recorder_config config;
+ * check(aq_chunk_recorder_config_init(&config, sizeof config));
+ * config.path = "/data/run7-%04n.aqc";
+ * config.rotate_bytes = UINT64_C(64) << 30;
+ * check(aq_chunk_recorder_new(data_ring, free_ring, &config, &recorder));
+ * ...                                                      // the stream receives, until it ends or is stopped
+ * check(aq_chunk_recorder_wait(recorder, AQ_WAIT_FOREVER)); // all that it has put on the data ring is written
+ * check(aq_chunk_recorder_free(recorder));
+ * ```
+ * ============================================================================================================= */
+
+/** Past the page cache where the file system does that, else through it, with a warning in the log. */
+#define AQ_DIRECT_AUTO 0
+/** Past the page cache; where the file system does not do that, it is an error. */
+#define AQ_DIRECT_ALWAYS 1
+/** Through the page cache. */
+#define AQ_DIRECT_NEVER 2
+
+/** Writes chunks to disk. */
+typedef struct aq_chunk_recorder aq_chunk_recorder;
+
+/** What became of a chunk. */
+typedef struct aq_chunk_report {
+    /** Which of the chunks that the recorder was given, from 0. */
+    uint64_t sequence;
+    /** The chunk's own number. */
+    int64_t chunk_id;
+    /** The number of the stream that filled it. */
+    uint64_t stream_id;
+    /** Of a written chunk: the number of the file that it is in. */
+    uint64_t file;
+    /** Of a written chunk: where its record begins in the data file. */
+    uint64_t offset;
+    /** Bytes of its data. */
+    uint64_t data_size;
+    /** AQ_OK: it is written; else why it is not, and the chunk is lost. */
+    aq_status status;
+    /** With AQ_DURABILITY_FLUSH 1 if it is durable, too; else 0. */
+    int32_t durable;
+    /** What went wrong; "" if nothing. */
+    const char *message;
+} aq_chunk_report;
+
+/**
+ * Is told what became of a chunk, in the order in which the recorder took them, once for each.
+ *
+ * @param report what became of it
+ * @param report_size sizeof *report in the library that calls, which may be newer and have more fields at its end
+ * @param user the recorder's report_user
+ *
+ * - called from: a thread of the recorder; one call at a time
+ * - may block: shortly; up to 64 chunks are written meanwhile, then the recorder waits
+ * - may call: any function of this library but aq_chunk_recorder_wait(), _stop() and _free() of this recorder, which answer AQ_E_STATE
+ * - valid until: report and its message are valid until it returns
+ * - on error: there is no way to report one
+ */
+typedef void (*aq_chunk_report_fn)(const aq_chunk_report *report, size_t report_size, void *user);
+
+/** Settings of a recorder. Fill it with aq_chunk_recorder_config_init(), then set `path` at least. It is copied when the recorder is made. */
+typedef struct aq_chunk_recorder_config {
+    /** Set by aq_chunk_recorder_config_init(). */
+    size_t struct_size;
+    /**
+     * The data file; its index has the same name and `.index` behind it. Neither may exist. With rotation, a name for many files, as in aq_sink_config: `%n`
+     * is the file's number from 0 (`%6n`: with at least 6 digits), `%Y %m %d %H %M %S` the time (UTC) at which it is begun, and `%%` a percent sign.
+     */
+    const char *path;
+    /** A header of the user's, for each file: at most 1 MiB. NULL (default) for none. */
+    const void *header;
+    /** Bytes at header. */
+    size_t header_size;
+    /** A data file that has grown to so many bytes, whole chunks only, is followed by the next; 0 (default): never. */
+    uint64_t rotate_bytes;
+    /** For AQ_DURABILITY_INTERVAL, in nanoseconds. 1 s by default. */
+    uint64_t sync_interval_ns;
+    /** The stream that fills the chunks, if its ledger is to be noted with each; NULL (default) if not. It is not kept alive. */
+    const aq_recv_stream *stream;
+    /** Told of each chunk; NULL (default) for nobody. */
+    aq_chunk_report_fn report;
+    /** Passed to report; belongs to the recorder from the call of aq_chunk_recorder_new() on, also on an error. */
+    void *report_user;
+    /** Releases report_user, after the last call of report; or NULL. */
+    aq_user_free_fn report_user_free;
+    /** AQ_DURABILITY_*; AQ_DURABILITY_SYSTEM by default. With AQ_DURABILITY_FLUSH a chunk is durable before it is reported. */
+    int32_t durability;
+    /** AQ_DIRECT_*; AQ_DIRECT_AUTO by default. */
+    int32_t direct;
+    /** Chunks that are written at the same time, by as many threads: 1 .. 64; 3 by default. */
+    uint32_t in_flight;
+    /** Must be 0. */
+    uint32_t reserved;
+} aq_chunk_recorder_config;
+
+/** The ledger of a recorder: given = written + failed_full + failed_io + failed_file + in_flight. Initialise it with aq_chunk_recorder_stats_init() first. */
+typedef struct aq_chunk_recorder_stats {
+    /** Set by aq_chunk_recorder_stats_init(). */
+    size_t struct_size;
+    /** Chunks taken from the data ring. */
+    uint64_t given;
+    /** Chunks that are in the files. */
+    uint64_t written;
+    /** Of these, those that were made durable: a loss of power cannot lose them any more. */
+    uint64_t durable;
+    /** Chunks lost because the disk, or a limit on it, was full. */
+    uint64_t failed_full;
+    /** Chunks lost by other errors while writing. */
+    uint64_t failed_io;
+    /** Chunks lost because the next file could not be created. */
+    uint64_t failed_file;
+    /** Chunks on their way. */
+    uint64_t in_flight;
+    /** Bytes of data of written chunks. */
+    uint64_t data_bytes;
+    /** Bytes of their records in both files. */
+    uint64_t file_bytes;
+    /** Pairs of files that chunks were written to. */
+    uint64_t files;
+    /** Chunks whose data had to be copied, because their memory is not aligned as direct writes need it. */
+    uint64_t copied;
+    /** Chunks that did not go back to the free ring: there is none, it was stopped, or it was full when the recorder was to end. They were freed. */
+    uint64_t freed;
+    /** Chunks that had to wait for space in the free ring. */
+    uint64_t free_ring_full;
+    /** Times that fdatasync, or the end of a file, failed. */
+    uint64_t sync_errors;
+    /** 1 if data goes past the page cache now, else 0. */
+    uint64_t direct;
+} aq_chunk_recorder_stats;
+
+/**
+ * Writes the defaults.
+ *
+ * @param config the struct
+ * @param struct_size sizeof *config
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recorder_config_init(aq_chunk_recorder_config *config, size_t struct_size);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param stats the struct
+ * @param struct_size sizeof *stats
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recorder_stats_init(aq_chunk_recorder_stats *stats, size_t struct_size);
+
+/**
+ * Makes a recorder, with its first files, and starts it. It takes every chunk that comes on the data ring.
+ *
+ * @param data_ring where filled chunks come from. When it is stopped and empty, the recorder closes its files and ends
+ * @param free_ring where chunks go that are written (or lost), with their flags cleared; make it large enough for all chunks that there are. NULL: they are
+ *     freed
+ * @param config the settings; report_user is released also when this fails
+ * @param out receives the recorder; free it with aq_chunk_recorder_free()
+ * @return AQ_OK; AQ_E_INVALID when a setting is out of range, path is that of a folder, or both rings are the same; AQ_E_IO when a file exists already, or
+ *     cannot be created; AQ_E_VERSION
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recorder_new(aq_chunk_ring *data_ring, aq_chunk_ring *free_ring,
+    const aq_chunk_recorder_config *config, aq_chunk_recorder **out);
+
+/**
+ * What became of the chunks up to now.
+ *
+ * @param recorder the recorder
+ * @param stats receives the counts; initialised with aq_chunk_recorder_stats_init()
+ * @return AQ_OK
+ *
+ * Threads: any, at the same time as all functions of the recorder but aq_chunk_recorder_free().
+ */
+aq_status aq_chunk_recorder_get_stats(const aq_chunk_recorder *recorder, aq_chunk_recorder_stats *stats);
+
+/**
+ * How the recorder is doing.
+ *
+ * @param recorder the recorder
+ * @param running receives 1 until it has ended, then 0; may be NULL
+ * @return AQ_OK; what the latest chunk, sync or end of a file failed with, if no chunk was written since then: aq_last_error() then has the sentence, and
+ *     running is written nevertheless
+ *
+ * Threads: as for aq_chunk_recorder_get_stats().
+ */
+aq_status aq_chunk_recorder_status(const aq_chunk_recorder *recorder, int32_t *running);
+
+/**
+ * Waits until the recorder has ended, which it does when the data ring is stopped and all that was in it is in the files.
+ *
+ * @param recorder the recorder
+ * @param timeout_ns how long to wait
+ * @return AQ_OK: it has ended, and its files are closed (what failed: see the statistics); AQ_FULL (with a timeout of 0) and AQ_TIMEOUT: not yet;
+ *     AQ_E_STATE from its report function
+ *
+ * Threads: as for aq_chunk_recorder_get_stats().
+ */
+aq_status aq_chunk_recorder_wait(aq_chunk_recorder *recorder, int64_t timeout_ns);
+
+/**
+ * Has the recorder write what is in the data ring now, close its files, and end; and waits for that. The rings are not stopped: what comes later
+ * stays in the data ring.
+ *
+ * @param recorder the recorder
+ * @param timeout_ns how long to wait; it goes on ending after that
+ * @return as aq_chunk_recorder_wait()
+ *
+ * Threads: as for aq_chunk_recorder_get_stats().
+ */
+aq_status aq_chunk_recorder_stop(aq_chunk_recorder *recorder, int64_t timeout_ns);
+
+/**
+ * Ends the recorder, if it has not ended, and frees it. Chunks that it has taken are written and given back; what is in the data ring stays there.
+ *
+ * @param recorder the recorder, or NULL, which does nothing
+ * @return AQ_OK; AQ_E_STATE from its report function
+ *
+ * Threads: no other call on this recorder may be running or follow.
+ */
+aq_status aq_chunk_recorder_free(aq_chunk_recorder *recorder);
+
+/* =============================================================================================================
+ * Chunk recordings
+ *
+ * Reads what chunk recorders have written (docs/chunk-files.md), whatever ended them. Chunks are numbered from 0 in the order in which the
+ * recorder took them, over all files of the recording. Where the index of a file has no end, is torn or missing, the data file is searched
+ * for whole chunks that it does not know of.
+ *
+ * ```c
+ * aq_recorded_chunk chunk;
+ * aq_recorded_chunk_init(&chunk, sizeof chunk);
+ * check(aq_chunk_recording_open("/data/run7-0000.aqc", &recording));
+ * check(aq_chunk_recording_count(recording, &count));
+ * for (uint64_t number = 0; number < count; number++) {
+ *     check(aq_chunk_recording_chunk(recording, number, &chunk));
+ *     check(aq_chunk_recording_read(recording, number, data, chunk.data_size, present, chunk.present_size, NULL, 0));
+ *     process(chunk.chunk_id, data, present);
+ * }
+ * aq_chunk_recording_free(recording);
+ * ```
+ * ============================================================================================================= */
+
+/** A recording that is read. */
+typedef struct aq_chunk_recording aq_chunk_recording;
+
+/** What a recording comes to. Initialise it with aq_chunk_recording_info_init() first. What it points to is valid until the recording is freed. */
+typedef struct aq_chunk_recording_info {
+    /** Set by aq_chunk_recording_info_init(). */
+    size_t struct_size;
+    /** Chunks. */
+    uint64_t chunks;
+    /** Of these, those that are in no index, but were found in a data file. */
+    uint64_t recovered;
+    /** Chunks that the recorder could not write, as far as is known. */
+    uint64_t failed;
+    /** Pairs of files. */
+    uint64_t files;
+    /** 1 if the recorder has closed all of them, none is missing, and no index is damaged; else 0. (The chunks' data: see aq_chunk_recording_verify().) */
+    uint64_t whole;
+    /** When the first file was begun: ns since the Unix epoch, UTC. */
+    uint64_t created_ns;
+    /** The user's header in it; NULL if there is none. */
+    const uint8_t *header;
+    /** Its bytes. */
+    size_t header_size;
+} aq_chunk_recording_info;
+
+/** A pair of files of a recording. Initialise it with aq_chunk_recording_file_init() first. Its texts are valid until the recording is freed. */
+typedef struct aq_chunk_recording_file {
+    /** Set by aq_chunk_recording_file_init(). */
+    size_t struct_size;
+    /** The data file. */
+    const char *path;
+    /** What is wrong with its index; "" if nothing, or if the recorder only did not close it. */
+    const char *index_problem;
+    /** Which of the files that the recorder began, from 0. */
+    uint64_t number;
+    /** When it was begun: ns since the Unix epoch, UTC. */
+    uint64_t created_ns;
+    /** Bytes of the data file. */
+    uint64_t size;
+    /** Where the last whole chunk in it ends; what follows is what a killed recorder has left behind. */
+    uint64_t data_end;
+    /** Chunks in it. */
+    uint64_t chunks;
+    /** Of these, those that its index does not have. */
+    uint64_t recovered;
+    /** 1 if the recorder has closed it, else 0. */
+    uint64_t closed;
+    /** Where in its index no good record follows any more, */
+    uint64_t torn_offset;
+    /** and how many bytes there are from there on; 0: it is not torn. */
+    uint64_t torn_bytes;
+} aq_chunk_recording_file;
+
+/** A chunk of a recording. Initialise it with aq_recorded_chunk_init() first. */
+typedef struct aq_recorded_chunk {
+    /** Set by aq_recorded_chunk_init(). */
+    size_t struct_size;
+    /** Which of the chunks that the recorder was given, from 0. One that is missing could not be written. */
+    uint64_t sequence;
+    /** The chunk's own number. */
+    int64_t chunk_id;
+    /** The number of the stream that filled it. */
+    uint64_t stream_id;
+    /** When the recorder took it: ns since the Unix epoch, UTC. */
+    uint64_t time_ns;
+    /** Bytes of data, */
+    size_t data_size;
+    /** of presence flags, */
+    size_t present_size;
+    /** and of extra data. */
+    size_t extra_size;
+    /** Heaps that were complete in it. */
+    uint64_t complete_heaps;
+    /** Which of the recording's files it is in: an index for aq_chunk_recording_get_file(). */
+    uint64_t file;
+    /** Where its record begins in the data file. */
+    uint64_t offset;
+    /** Where its data begins there. */
+    uint64_t data_offset;
+    /** 1 if it is in no index, but was found in the data file; else 0. */
+    uint64_t recovered;
+    /** 1 if the ledger of the stream was noted, which is then in what follows, as it was when the recorder took the chunk; else 0. */
+    uint64_t has_ledger;
+    /** Packets received. */
+    uint64_t packets;
+    /** Of these, those of complete heaps. */
+    uint64_t packets_delivered;
+    /** Of these, those that neither were in a complete heap nor could still come into one. */
+    uint64_t packets_lost;
+    /** Packets that the kernel dropped. */
+    uint64_t kernel_drops;
+    /** Heaps that ended. */
+    uint64_t heaps;
+    /** Of these, the stream's complete ones. */
+    uint64_t stream_complete_heaps;
+} aq_recorded_chunk;
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param info the struct
+ * @param struct_size sizeof *info
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recording_info_init(aq_chunk_recording_info *info, size_t struct_size);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param file the struct
+ * @param struct_size sizeof *file
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recording_file_init(aq_chunk_recording_file *file, size_t struct_size);
+
+/**
+ * Writes zeros, and the struct's size.
+ *
+ * @param chunk the struct
+ * @param struct_size sizeof *chunk
+ * @return AQ_OK; AQ_E_INVALID when struct_size is not that of any version
+ *
+ * Threads: any.
+ */
+aq_status aq_recorded_chunk_init(aq_recorded_chunk *chunk, size_t struct_size);
+
+/**
+ * Opens the recording that a file is of, with all its files: those in the same folder with the same extension. What is appended from now on is not
+ * seen. Where an index has no end, this takes as long as reading the data that it does not know of.
+ *
+ * @param path any data file of the recording, or its index
+ * @param out receives the recording; free it with aq_chunk_recording_free()
+ * @return AQ_OK; AQ_E_IO when it cannot be opened or read; AQ_E_FORMAT when it is no chunk file, or its header is damaged and that of its index as well;
+ *     AQ_E_TRUNCATED when it ends within its header; AQ_E_VERSION when a newer version of this library has written it; AQ_E_INVALID when it is no regular
+ *     file
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recording_open(const char *path, aq_chunk_recording **out);
+
+/**
+ * How many chunks there are.
+ *
+ * @param recording the recording
+ * @param count receives the number
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recording_count(const aq_chunk_recording *recording, uint64_t *count);
+
+/**
+ * What the recording comes to.
+ *
+ * @param recording the recording
+ * @param info receives it; initialised with aq_chunk_recording_info_init()
+ * @return AQ_OK
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recording_get_info(const aq_chunk_recording *recording, aq_chunk_recording_info *info);
+
+/**
+ * What is known of one of its files.
+ *
+ * @param recording the recording
+ * @param index which, from 0 to less than aq_chunk_recording_info.files
+ * @param file receives it; initialised with aq_chunk_recording_file_init()
+ * @return AQ_OK; AQ_E_NOT_FOUND when there are not so many files
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recording_get_file(const aq_chunk_recording *recording, uint64_t index,
+    aq_chunk_recording_file *file);
+
+/**
+ * What is noted of a chunk.
+ *
+ * @param recording the recording
+ * @param number which, from 0 to less than aq_chunk_recording_count()
+ * @param chunk receives it; initialised with aq_recorded_chunk_init()
+ * @return AQ_OK; AQ_E_NOT_FOUND when there are not so many chunks
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recording_chunk(const aq_chunk_recording *recording, uint64_t number,
+    aq_recorded_chunk *chunk);
+
+/**
+ * The number of the first chunk with some id.
+ *
+ * @param recording the recording
+ * @param chunk_id the chunk's own number
+ * @param from where to begin: only chunks from this number on are looked at
+ * @param number receives the number
+ * @return AQ_OK; AQ_E_NOT_FOUND when there is none
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recording_find(const aq_chunk_recording *recording, int64_t chunk_id, uint64_t from,
+    uint64_t *number);
+
+/**
+ * Reads a chunk, and compares what was read with its checksums. What is not wanted may have a size of 0.
+ *
+ * @param recording the recording
+ * @param number which, from 0 to less than aq_chunk_recording_count()
+ * @param data where the data goes; data_size is 0 or exactly its size
+ * @param data_size bytes at data
+ * @param present where the presence flags go; present_size is 0 or exactly their size
+ * @param present_size bytes at present
+ * @param extra where the extra data goes; extra_size is 0 or exactly its size
+ * @param extra_size bytes at extra
+ * @return AQ_OK; AQ_E_NOT_FOUND; AQ_E_INVALID when a size is neither 0 nor that of the chunk; AQ_E_FORMAT when a checksum is wrong, AQ_E_TRUNCATED when
+ *     the data file ends before the chunk does, AQ_E_IO: what is in the memory then is undefined
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recording_read(const aq_chunk_recording *recording, uint64_t number, void *data,
+    size_t data_size, uint8_t *present, size_t present_size, void *extra, size_t extra_size);
+
+/**
+ * Checks a chunk: that all of it is in the data file, fits its checksums, and is what the index says.
+ *
+ * @param recording the recording
+ * @param number which, from 0 to less than aq_chunk_recording_count()
+ * @return AQ_OK; AQ_E_NOT_FOUND; AQ_E_FORMAT when it is damaged; AQ_E_TRUNCATED when the data file ends before it does; AQ_E_IO. The message names
+ *     the file and the place
+ *
+ * Threads: any.
+ */
+aq_status aq_chunk_recording_verify(const aq_chunk_recording *recording, uint64_t number);
+
+/**
+ * Closes a recording.
+ *
+ * @param recording the recording, or NULL, which does nothing
+ * @return AQ_OK
+ *
+ * Threads: no other call on this recording may be running or follow.
+ */
+aq_status aq_chunk_recording_free(aq_chunk_recording *recording);
+
+/* =============================================================================================================
  * Signal streams
  *
  * A signal stream is an array over time: frames that are alike, each with its index, at a sample rate. An output sends them in chunks to any

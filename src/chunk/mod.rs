@@ -6,6 +6,7 @@ mod guard;
 mod handler;
 mod item;
 mod place;
+pub mod record;
 mod stream;
 mod window;
 

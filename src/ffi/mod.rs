@@ -38,6 +38,8 @@
 //! | [`event_flush`] | `aq_event_buffer_flush`, the flusher |
 //! | [`sink`] | `aq_sink_*`, where event buffers write to |
 //! | [`event_file`] | `aq_event_file_*`, `aq_event_record` |
+//! | [`chunk_recorder`] | `aq_chunk_recorder_*`: chunks to disk |
+//! | [`chunk_recording`] | `aq_chunk_recording_*`: and back |
 //! | [`signal`] | `AQ_PROTOCOL_*` and other constants of signal streams, `aq_stream_info` |
 //! | [`array_view`] | `aq_array_view`, frames where they are |
 //! | [`output_config`] | `aq_output_stream_config` |
@@ -88,6 +90,8 @@ pub mod block_queue;
 pub mod callback;
 pub mod channel_splitter;
 pub mod chunk;
+pub mod chunk_recorder;
+pub mod chunk_recording;
 pub mod chunk_resizer;
 pub mod chunk_stream;
 pub mod config_server;

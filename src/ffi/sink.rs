@@ -343,7 +343,7 @@ impl Sink for CSink {
     }
 }
 
-fn durability(value: i32, interval_ns: u64) -> Result<Durability> {
+pub(super) fn durability(value: i32, interval_ns: u64) -> Result<Durability> {
     match value {
         AQ_DURABILITY_SYSTEM => Ok(Durability::System),
         AQ_DURABILITY_FLUSH => Ok(Durability::Flush),

@@ -25,4 +25,4 @@ pub use end::EndReason;
 pub use handler::{Begin, Discard, HeapHandler};
 pub use heaps::Progress;
 pub use sink::{Arrival, Flow, Opening, PacketSink, Ticket};
-pub use stream::Stream;
+pub use stream::{Observer, Stream};

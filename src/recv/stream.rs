@@ -158,6 +158,21 @@ impl Stream {
     pub fn snapshot(&self) -> Snapshot {
         self.shared.stats.snapshot()
     }
+
+    /// The statistics for somebody who may outlive the stream.
+    pub fn observer(&self) -> Observer {
+        Observer(self.shared.clone())
+    }
+}
+
+/// A stream's statistics, also after its end. It does not keep the stream.
+pub struct Observer(Arc<Shared>);
+
+impl Observer {
+    /// As [`Stream::snapshot`].
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.stats.snapshot()
+    }
 }
 
 impl Drop for Stream {

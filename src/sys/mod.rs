@@ -4,6 +4,7 @@
 
 pub mod affinity;
 pub mod clock;
+pub mod direct;
 pub mod epoll;
 pub mod eventfd;
 pub mod file;

@@ -11,24 +11,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Progress;
-use super::name::Name;
 use crate::error::{Error, Result};
+use crate::storage::{Durability, Name, sync_folder};
 use crate::sys::file;
 
 /// Names that are tried, where files of other runs have taken them.
 const MOST_TAKEN: u64 = 100_000;
-
-/// When what was written must be on the disk, also if the machine loses power.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// When the system likes. A crash of the program loses nothing.
-    #[default]
-    System,
-    /// At the end of each flush (fdatasync).
-    Flush,
-    /// At the end of a flush, if the last time was longer ago than that; and when the file is closed.
-    Interval(Duration),
-}
 
 /// Which files to write.
 #[derive(Debug, Clone, Default)]
@@ -100,7 +88,7 @@ impl Files {
                 .map_err(|e| failed(&path, "writing the header", &e))?;
             if self.config.durability != Durability::System {
                 file.sync_all().map_err(|e| failed(&path, "fsync", &e))?;
-                sync_folder(&path)?;
+                sync_folder(&path).map_err(|(folder, e)| failed(folder, "fsync", &e))?;
             }
             Ok(header.len() as u64)
         });
@@ -225,15 +213,6 @@ impl Current {
         (self.synced, self.dirty) = (Instant::now(), false);
         Ok(())
     }
-}
-
-/// A file's name is durable when its folder is.
-fn sync_folder(path: &Path) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|e| failed(folder, "fsync", &e))
 }
 
 fn failed(path: &Path, what: &str, reason: &std::io::Error) -> Error {

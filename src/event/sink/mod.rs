@@ -5,21 +5,20 @@
 //! | `file_sink.rs` | a sink that writes files in some format |
 //! | `format.rs` | the formats: binary, framed, text |
 //! | `files.rs` | one file after the other: created, written, rotated, made durable |
-//! | `name.rs` | their names |
 //!
 //! Only the thread that has the buffer's way out uses a sink.
 
 mod file_sink;
 mod files;
 mod format;
-mod name;
 
 use super::batch::{Batch, Lost, Packet, Run};
 use super::segment::Amount;
 use crate::error::Result;
 
+pub use crate::storage::Durability;
 pub use file_sink::{binary, framed, text};
-pub use files::{Durability, FileConfig};
+pub use files::FileConfig;
 pub use format::{Formatter, LayoutText};
 
 /// How far a sink has come.

@@ -14,7 +14,7 @@ const MOST_DIGITS: usize = 20;
 
 /// How files are named.
 #[derive(Debug)]
-pub(super) enum Name {
+pub(crate) enum Name {
     /// There is only one, of this name.
     Literal(PathBuf),
     /// Text, and what is replaced for each file.
@@ -22,7 +22,7 @@ pub(super) enum Name {
 }
 
 #[derive(Debug)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Text(Vec<u8>),
     /// The file's number, with at least so many digits.
     Number(usize),
@@ -32,13 +32,13 @@ pub(super) enum Part {
 
 impl Name {
     /// The name of the only file.
-    pub(super) fn literal(path: &Path) -> Self {
+    pub(crate) fn literal(path: &Path) -> Self {
         Self::Literal(path.to_owned())
     }
 
     /// A name for many files: `%n` (`%6n`, `%06n`: with at least 6 digits) is the file's number, `%Y %m %d %H %M %S` the time at which it is begun, in
     /// UTC, and `%%` a percent sign.
-    pub(super) fn pattern(path: &Path) -> Result<Self> {
+    pub(crate) fn pattern(path: &Path) -> Result<Self> {
         let fail = |what: &str| {
             let rule = "path: a name for several files has %n for the number, as in run-%06n.dat";
             Error::invalid(format!("{rule} ({what} in {path:?})"))
@@ -85,7 +85,7 @@ impl Name {
     }
 
     /// The name of the file of that number, which is begun now.
-    pub(super) fn of(&self, number: u64) -> PathBuf {
+    pub(crate) fn of(&self, number: u64) -> PathBuf {
         let parts = match self {
             Self::Literal(path) => return path.clone(),
             Self::Pattern(parts) => parts,
@@ -105,7 +105,7 @@ impl Name {
     }
 
     /// Whether there is more than one.
-    pub(super) fn is_pattern(&self) -> bool {
+    pub(crate) fn is_pattern(&self) -> bool {
         matches!(self, Self::Pattern(_))
     }
 }
