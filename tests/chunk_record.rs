@@ -121,7 +121,7 @@ fn what_is_recorded_is_read() {
         // The file ends with its last chunk, in whole blocks.
         let end = Recording::open(&path).unwrap().files()[0].end.unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), end.data_end);
-        assert!(end.last && end.given == 40 && end.data_end % 4096 == 0);
+        assert!(end.last && end.given == 40 && end.data_end.is_multiple_of(4096));
     }
 }
 
@@ -496,9 +496,8 @@ fn killed_it_keeps_what_it_has_reported() {
         let next = |lines: &mut std::io::Lines<_>| -> Option<u64> {
             loop {
                 let line: String = lines.next()?.ok()?;
-                match line.strip_prefix("reported ").and_then(|line| line.strip_suffix('.')) {
-                    Some(number) => break number.parse().ok(),
-                    None => {}
+                if let Some(number) = line.strip_prefix("reported ").and_then(|line| line.strip_suffix('.')) {
+                    break number.parse().ok();
                 }
             }
         };
