@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use aqueduct::error::ErrorKind;
 use aqueduct::recv::EndReason;
-use aqueduct::recv::reader::{UdpConfig, UdpReader};
+use aqueduct::recv::reader::{Coalesce, UdpConfig, UdpReader};
 use aqueduct::recv::stats::Stat;
 use aqueduct::ring::{Ring, Wait};
 use aqueduct::runtime::ThreadPool;
 use support::lines::{lines_of, listen};
 use support::rig::{
-    Feed, GUARD, HEAPS, Plan, Rig, SENTINEL, SLOT, assert_others_go_on, describe, on_socket, own_socket,
-    pool, until,
+    Feed, GUARD, HEAPS, Plan, Rig, SENTINEL, SLOT, Seen, assert_others_go_on, describe, on_socket,
+    own_socket, pool, until,
 };
 use support::wire::{Wire, pattern, split};
 
@@ -71,6 +71,60 @@ fn a_multicast_group_is_joined() {
     }
     rig.wait_placed(1);
     assert_eq!(rig.stop()[Stat::CompleteHeaps], 1);
+}
+
+/// Takes the chunks that are there, and gives them back to be filled again.
+fn take_chunks(rig: &Rig, seen: &mut Vec<Seen>) {
+    while let Ok(chunk) = rig.stream.data_ring().get(Wait::No) {
+        seen.push(Seen::of(&chunk));
+        // After the end nobody needs it.
+        let _ = rig.stream.add_free_chunk(chunk);
+    }
+}
+
+/// A fast sender and, on the same worker, one that sends now and then: whichever way datagrams gather, all arrive, in order, also when
+/// the sender pauses in the middle (the last ones must not be left waiting for more).
+#[test]
+fn gathering_loses_nothing_and_leaves_nothing_waiting() {
+    let longest = Coalesce::Fixed(Duration::from_millis(1));
+    for coalesce in [Coalesce::Adaptive, longest, Coalesce::Fixed(Duration::ZERO)] {
+        let pool = pool(1);
+        let rigs = [Plan::new(&pool).build(), Plan::new(&pool).build()];
+        let feeds = [0, 1].map(|i: usize| rigs[i].udp_with(UdpConfig { coalesce, ..UdpConfig::default() }));
+        let mut seen = Vec::new();
+        for i in 0..512 {
+            for packet in split(i, &pattern(i, SLOT), 20) {
+                feeds[0].send(&packet);
+            }
+            if i % 64 == 0 {
+                feeds[1].send(&whole(i / 64));
+                rigs[1].wait_placed(i / 64);
+            }
+            if i % 8 == 7 {
+                rigs[0].wait_placed(i);
+                take_chunks(&rigs[0], &mut seen);
+            }
+        }
+        for (rig, feed) in rigs.iter().zip(&feeds) {
+            rig.settle(feed);
+        }
+        let [fast, slow] = rigs.each_ref().map(|rig| rig.stop());
+        assert_eq!(fast[Stat::CompleteHeaps], 512, "{coalesce:?}");
+        assert_eq!(slow[Stat::CompleteHeaps], 8, "{coalesce:?}");
+        take_chunks(&rigs[0], &mut seen);
+        assert_eq!(seen.len(), 512 / HEAPS);
+        for (id, chunk) in seen.iter().enumerate() {
+            let payload: Vec<_> = (0..HEAPS).flat_map(|i| pattern((id * HEAPS + i) as u64, SLOT)).collect();
+            assert_eq!(chunk.data, payload);
+        }
+    }
+}
+
+#[test]
+fn a_time_to_gather_has_a_limit() {
+    let coalesce = Coalesce::Fixed(Duration::from_millis(2));
+    let error = UdpReader::new(UdpConfig { coalesce, ..UdpConfig::default() }).err().unwrap();
+    assert_eq!(error.message(), "coalesce must be at most 1ms (got 2ms)");
 }
 
 /// Sends `bytes` as datagrams of `segment` bytes in one go (the last may be shorter).

@@ -1,6 +1,7 @@
 /* Streams that send: results in every way in which they are told, over every transport. */
 #include "loopback.h"
 #include "sending.h"
+#include <fcntl.h>
 #include <poll.h>
 
 struct told {
@@ -240,6 +241,39 @@ static void udp(void)
     close(fd);
 }
 
+/* A socket of the program's own, which is bound and does not block: packets come from its port, and it stays open. */
+static void udp_socket(void)
+{
+    aq_udp_sender_config config;
+    aq_send_destination destination;
+    aq_send_stream *stream = NULL;
+    aq_send_heap *heap = heap_to_send(1, 100);
+    struct sockaddr_in from;
+    socklen_t length = sizeof from;
+    uint16_t port, own_port;
+    uint8_t packet[2000];
+    int fd = bound_socket(SOCK_DGRAM, &port), own = bound_socket(SOCK_DGRAM, &own_port);
+    CHECK_EQ(fcntl(own, F_SETFL, O_NONBLOCK), 0);
+    memset(&destination, 0, sizeof destination);
+    destination.host = "127.0.0.1";
+    destination.port = port;
+    CHECK_OK(aq_udp_sender_config_init(&config, sizeof config));
+    config.destinations = &destination;
+    config.n_destinations = 1;
+    config.socket_fd = own;
+    CHECK_OK(aq_send_stream_new_udp(NULL, &config, &stream));
+    CHECK_EQ(fcntl(own, F_GETFL) & O_NONBLOCK, 0);
+    CHECK_OK(aq_send_stream_send(stream, heap, NULL, AQ_WAIT_FOREVER, NULL));
+    CHECK_EQ(recvfrom(fd, packet, sizeof packet, 0, (struct sockaddr *)&from, &length), 148);
+    CHECK_EQ(ntohs(from.sin_port), own_port);
+    CHECK_OK(aq_send_stream_free(stream));
+    CHECK_OK(aq_send_heap_free(heap));
+    CHECK_EQ(send(own, "x", 1, 0), 1);
+    CHECK_EQ(recv(fd, packet, sizeof packet, 0), 1);
+    close(own);
+    close(fd);
+}
+
 static void tcp(void)
 {
     aq_tcp_sender_config config;
@@ -265,6 +299,38 @@ static void tcp(void)
     CHECK_OK(aq_send_stream_free(stream));
     CHECK_OK(aq_send_heap_free(heap));
     close(fd);
+    close(listener);
+}
+
+/* A connection of the program's own: the end that it has accepted. */
+static void tcp_socket(void)
+{
+    aq_tcp_sender_config config;
+    aq_send_stream *stream = NULL;
+    aq_send_heap *heap = heap_to_send(1, 100);
+    struct sockaddr_in to;
+    uint8_t packet[148];
+    uint16_t port, own_port;
+    int listener = bound_socket(SOCK_STREAM, &port), peer = bound_socket(SOCK_STREAM, &own_port), own;
+    memset(&to, 0, sizeof to);
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_OK(aq_tcp_sender_config_init(&config, sizeof config));
+    config.socket_fd = peer;
+    CHECK_ERROR(aq_send_stream_new_tcp(NULL, &config, &stream), AQ_E_INVALID, "the socket must be connected");
+    CHECK_EQ(listen(listener, 1), 0);
+    CHECK_EQ(connect(peer, (struct sockaddr *)&to, sizeof to), 0);
+    own = accept(listener, NULL, NULL);
+    config.socket_fd = own;
+    CHECK_OK(aq_send_stream_new_tcp(NULL, &config, &stream));
+    close(own);
+    CHECK_OK(aq_send_stream_send(stream, heap, NULL, AQ_WAIT_FOREVER, NULL));
+    CHECK_EQ(recv(peer, packet, sizeof packet, MSG_WAITALL), 148);
+    CHECK_OK(aq_send_stream_free(stream));
+    CHECK_EQ(recv(peer, packet, sizeof packet, 0), 0);
+    CHECK_OK(aq_send_heap_free(heap));
+    close(peer);
     close(listener);
 }
 
@@ -308,7 +374,9 @@ int main(void)
     a_group();
     stuck();
     udp();
+    udp_socket();
     tcp();
+    tcp_socket();
     file();
     return check_done();
 }

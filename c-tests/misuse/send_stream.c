@@ -1,6 +1,7 @@
 /* What a caller can get wrong with streams that send. */
 #include "misuse/handles.h"
 #include "sized.h"
+#include <unistd.h>
 
 static struct handles objects;
 static aq_inproc_queue *queue;
@@ -110,6 +111,16 @@ static void transports(void)
     CHECK_ERROR(use_udp(&c), AQ_E_INVALID, "source_address must be an IP address (got \"nowhere\")");
     c = good, c.interface_address = "\xff";
     CHECK_ERROR(use_udp(&c), AQ_E_INVALID, "interface_address must be UTF-8");
+    c = good, c.socket_fd = -2;
+    CHECK_ERROR(use_udp(&c), AQ_E_INVALID, "socket_fd must be -1 or a descriptor (got -2)");
+    c.socket_fd = 1000000;
+    CHECK_ERROR(use_udp(&c), AQ_E_IO, "socket_fd: duplicating descriptor 1000000");
+    c.socket_fd = STDERR_FILENO;
+    CHECK_ERROR(use_udp(&c), AQ_E_INVALID, "the descriptor given must be that of a UDP socket");
+    c.ttl = 1;
+    CHECK_ERROR(use_udp(&c), AQ_E_INVALID, "source_address, interface_address, interface_index and ttl must be left out");
+    c = good, c.reserved = 1;
+    CHECK_ERROR(use_udp(&c), AQ_E_VERSION, "udp: reserved must be 0");
     destination.port = 0;
     CHECK_ERROR(use_udp(&good), AQ_E_INVALID, "a port between 1 and 65535");
     destination.port = 9;
@@ -123,6 +134,10 @@ static void transports(void)
     CHECK_OK(aq_tcp_sender_config_init(&tcp, sizeof tcp));
     CHECK_ERROR(use_tcp(NULL), AQ_E_INVALID, "tcp must not be NULL");
     CHECK_ERROR(use_tcp(&tcp), AQ_E_INVALID, "at least 1 destination");
+    tcp.socket_fd = STDERR_FILENO;
+    CHECK_ERROR(use_tcp(&tcp), AQ_E_INVALID, "the descriptor given must be that of a TCP socket");
+    tcp.destinations = &destination, tcp.n_destinations = 1, destination.host = "127.0.0.1";
+    CHECK_ERROR(use_tcp(&tcp), AQ_E_INVALID, "with socket_fd there must be no destinations (got 1)");
     tcp.connect_timeout_ns = 0;
     CHECK_ERROR(use_tcp(&tcp), AQ_E_INVALID, "connect_timeout_ns must be at least 1 (got 0)");
     CHECK_ERROR(aq_send_stream_new_inproc(NULL, NULL, 0, &made), AQ_E_INVALID, "at least 1 queue (got 0)");

@@ -3707,6 +3707,14 @@ typedef struct aq_udp_sender_config {
     int32_t fragment;
     /** 1 (default): packets are handed to the kernel in bunches, where it takes them so (UDP GSO), which saves CPU time; 0: don't. */
     int32_t gso;
+    /**
+     * A UDP socket to send over, to exactly one destination; -1 (default) for one of the stream's own. It is duplicated: the caller's stays the caller's, but both become
+     * blocking and connected to the destination. What it is bound to, its interface, ttl and buffer stay as they are: source_address, interface_address, interface_index and
+     * ttl must be left at their defaults, buffer_size does not count.
+     */
+    int socket_fd;
+    /** Must be 0; anything else is AQ_E_VERSION. */
+    uint32_t reserved;
 } aq_udp_sender_config;
 
 /** Where to connect to over TCP. Fill it with aq_tcp_sender_config_init() first. */
@@ -3721,6 +3729,13 @@ typedef struct aq_tcp_sender_config {
     uint64_t connect_timeout_ns;
     /** Send buffer of each connection in bytes; 0 (default) leaves it to the system, which lets it grow. */
     size_t buffer_size;
+    /**
+     * A connected TCP socket to send over instead of to destinations, of which there must then be none; -1 (default) for none. It is duplicated: the caller's stays the
+     * caller's, but both become blocking.
+     */
+    int socket_fd;
+    /** Must be 0; anything else is AQ_E_VERSION. */
+    uint32_t reserved;
 } aq_tcp_sender_config;
 
 /**

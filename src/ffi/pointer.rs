@@ -1,7 +1,8 @@
-//! The caller's memory: outputs and arrays. NULL is an error with the argument's name. Any thread.
+//! The caller's memory: outputs and arrays; and descriptors. NULL is an error with the argument's name. Any thread.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 use std::marker::PhantomData;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use super::guard::Outcome;
@@ -129,6 +130,19 @@ pub unsafe fn slice_out(
         unsafe { array.copy_from_nonoverlapping(numbers.as_ptr(), numbers.len()) };
     }
     Ok(Outcome::Done)
+}
+
+/// A duplicate of a descriptor of the caller's, the argument `name`; -1 stands for none.
+pub fn duplicate(fd: c_int, name: &str) -> Result<Option<OwnedFd>> {
+    match fd {
+        -1 => Ok(None),
+        fd if fd < 0 => Err(Error::invalid(format!("{name} must be -1 or a descriptor (got {fd})"))),
+        // SAFETY: borrowed only for the duplication, which fails on what is not an open descriptor.
+        fd => unsafe { BorrowedFd::borrow_raw(fd) }
+            .try_clone_to_owned()
+            .map(Some)
+            .map_err(|e| Error::io(format_args!("{name}: duplicating descriptor {fd}"), &e)),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! end before the next is added. A reader never blocks its worker: when the stream must wait for its consumer, it pauses.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::callback::{User, aq_user_free_fn};
 use super::guard::{Outcome, guard};
 use super::handle;
 use super::memory::caller_buffer;
-use super::pointer::Out;
+use super::pointer::{self, Out};
 use super::recv::{ReceivingStream, aq_recv_stream};
 use super::sized::{self, SizedStruct};
 use super::status::aq_status;
@@ -285,18 +284,7 @@ pub unsafe extern "C" fn aq_recv_stream_add_udp_reader(
         if stream.stream().end_reason().is_some() {
             return Ok(Outcome::Stopped);
         }
-        let socket = match c.socket_fd {
-            -1 => None,
-            fd if fd < 0 => {
-                return Err(Error::invalid(format!("socket_fd must be -1 or a descriptor (got {fd})")));
-            }
-            // SAFETY: borrowed only for the duplication, which fails on what is not an open descriptor.
-            fd => Some(
-                unsafe { BorrowedFd::borrow_raw(fd) }
-                    .try_clone_to_owned()
-                    .map_err(|e| Error::io(format_args!("socket_fd: duplicating descriptor {fd}"), &e))?,
-            ),
-        };
+        let socket = pointer::duplicate(c.socket_fd, "socket_fd")?;
         let config = UdpConfig {
             host,
             interface,

@@ -2,14 +2,14 @@
 //!
 //! UDP (to hosts and multicast groups), TCP, in-process queues, and files. Several destinations are substreams of one stream: they share its queue and its rate.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 use std::path::Path;
 use std::time::Duration;
 
 use super::guard::{Outcome, guard};
 use super::handle;
 use super::inproc::aq_inproc_queue;
-use super::pointer::{Out, slice};
+use super::pointer::{Out, duplicate, slice};
 use super::send_stream::{aq_send_stream, aq_send_stream_config, stream_config};
 use super::sized::{self, SizedStruct};
 use super::status::aq_status;
@@ -61,12 +61,18 @@ pub struct aq_udp_sender_config {
     pub fragment: i32,
     /// 1 (default): packets are handed to the kernel in bunches, where it takes them so (UDP GSO), which saves CPU time; 0: don't.
     pub gso: i32,
+    /// A UDP socket to send over, to exactly one destination; -1 (default) for one of the stream's own. It is duplicated: the caller's stays the caller's, but both become
+    /// blocking and connected to the destination. What it is bound to, its interface, ttl and buffer stay as they are: source_address, interface_address, interface_index and
+    /// ttl must be left at their defaults, buffer_size does not count.
+    pub socket_fd: c_int,
+    /// Must be 0; anything else is AQ_E_VERSION.
+    pub reserved: u32,
 }
 
-// SAFETY: numbers and pointers; four 32-bit numbers fill 16 bytes.
+// SAFETY: numbers and pointers; six 32-bit numbers fill 24 bytes.
 unsafe impl SizedStruct for aq_udp_sender_config {
     const NAME: &'static str = "aq_udp_sender_config";
-    const FIRST_SIZE: usize = 64;
+    const FIRST_SIZE: usize = 72;
     const DEFAULT: Self = Self {
         struct_size: 0,
         destinations: std::ptr::null(),
@@ -78,6 +84,8 @@ unsafe impl SizedStruct for aq_udp_sender_config {
         ttl: 0,
         fragment: 0,
         gso: 1,
+        socket_fd: -1,
+        reserved: 0,
     };
 }
 
@@ -95,18 +103,25 @@ pub struct aq_tcp_sender_config {
     pub connect_timeout_ns: u64,
     /// Send buffer of each connection in bytes; 0 (default) leaves it to the system, which lets it grow.
     pub buffer_size: usize,
+    /// A connected TCP socket to send over instead of to destinations, of which there must then be none; -1 (default) for none. It is duplicated: the caller's stays the
+    /// caller's, but both become blocking.
+    pub socket_fd: c_int,
+    /// Must be 0; anything else is AQ_E_VERSION.
+    pub reserved: u32,
 }
 
-// SAFETY: numbers and pointers of 64 bits; any bytes are valid.
+// SAFETY: numbers and pointers; two 32-bit numbers fill 8 bytes.
 unsafe impl SizedStruct for aq_tcp_sender_config {
     const NAME: &'static str = "aq_tcp_sender_config";
-    const FIRST_SIZE: usize = 40;
+    const FIRST_SIZE: usize = 48;
     const DEFAULT: Self = Self {
         struct_size: 0,
         destinations: std::ptr::null(),
         n_destinations: 0,
         connect_timeout_ns: 10_000_000_000,
         buffer_size: 0,
+        socket_fd: -1,
+        reserved: 0,
     };
 }
 
@@ -208,8 +223,15 @@ pub unsafe extern "C" fn aq_send_stream_new_udp(
             fragment: sized::flag(c.fragment, "fragment")?,
             gso: sized::flag(c.gso, "gso")?,
         };
+        sized::reserved(c.reserved, "udp: reserved")?;
+        let socket = duplicate(c.socket_fd, "socket_fd")?;
         // SAFETY: the caller's contract.
-        unsafe { start(config, out, || Ok(Box::new(UdpSink::new(&udp)?))) }
+        unsafe {
+            start(config, out, || match socket {
+                None => Ok(Box::new(UdpSink::new(&udp)?)),
+                Some(socket) => Ok(Box::new(UdpSink::over(socket, &udp)?)),
+            })
+        }
     })
 }
 
@@ -241,8 +263,21 @@ pub unsafe extern "C" fn aq_send_stream_new_tcp(
             connect_timeout: Duration::from_nanos(c.connect_timeout_ns),
             buffer_size: c.buffer_size,
         };
+        sized::reserved(c.reserved, "tcp: reserved")?;
+        let socket = duplicate(c.socket_fd, "socket_fd")?;
+        if socket.is_some() && !tcp.destinations.is_empty() {
+            let given = tcp.destinations.len();
+            return Err(Error::invalid(format!(
+                "with socket_fd there must be no destinations (got {given})"
+            )));
+        }
         // SAFETY: the caller's contract.
-        unsafe { start(config, out, || Ok(Box::new(TcpSink::new(&tcp)?))) }
+        unsafe {
+            start(config, out, || match socket {
+                None => Ok(Box::new(TcpSink::new(&tcp)?)),
+                Some(socket) => Ok(Box::new(TcpSink::over(socket, tcp.buffer_size)?)),
+            })
+        }
     })
 }
 

@@ -9,11 +9,11 @@
 //! stream then tells as its reason (see aq_recv_stream_end_reason()).
 
 use std::ffi::{c_char, c_int};
-use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use super::guard::{Outcome, guard};
 use super::handle;
+use super::pointer;
 use super::reader::{AQ_TIMESTAMPS_NONE, LONGEST_BATCH_DELAY_NS, add, timestamps};
 use super::recv::aq_recv_stream;
 use super::sized::{self, SizedStruct};
@@ -104,19 +104,6 @@ pub unsafe extern "C" fn aq_tcp_reader_config_init(
     guard(|| unsafe { sized::init(config, struct_size, "config") })
 }
 
-/// A duplicate of a descriptor of the caller's; -1 stands for none.
-fn duplicate(fd: c_int, name: &str) -> Result<Option<OwnedFd>> {
-    match fd {
-        -1 => Ok(None),
-        fd if fd < 0 => Err(Error::invalid(format!("{name} must be -1 or a descriptor (got {fd})"))),
-        // SAFETY: borrowed only for the duplication, which fails on what is not an open descriptor.
-        fd => unsafe { BorrowedFd::borrow_raw(fd) }
-            .try_clone_to_owned()
-            .map(Some)
-            .map_err(|e| Error::io(format_args!("{name}: duplicating descriptor {fd}"), &e)),
-    }
-}
-
 /// Listens on a TCP socket and receives packets from the connection that is made.
 ///
 /// Long payloads are read straight into their places. Keep-alive is on, so that a sender whose machine has gone without a word is
@@ -180,7 +167,7 @@ pub unsafe extern "C" fn aq_recv_stream_add_tcp_reader(
         if stream.stream().end_reason().is_some() {
             return Ok(Outcome::Stopped);
         }
-        let listener = duplicate(c.acceptor_fd, "acceptor_fd")?;
+        let listener = pointer::duplicate(c.acceptor_fd, "acceptor_fd")?;
         let reader = TcpReader::new(TcpConfig { listener, ..config })?;
         let port = reader.port();
         add(&stream, Box::new(reader), port)

@@ -125,6 +125,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc::{Sender, channel};
+    use std::time::Duration;
 
     /// Reports each run, then does what it was told to.
     struct Probe(Sender<Vec<usize>>, Progress, Option<UnixStream>);
@@ -201,6 +202,27 @@ mod tests {
             runs.recv().unwrap();
             handle.wake();
         }
+    }
+
+    #[test]
+    fn a_resting_task_runs_again_by_itself_and_keeps_nobody_waiting() {
+        let pool = ThreadPool::new(1, &[]).unwrap();
+        let (resting, rested) = channel();
+        let handle =
+            pool.spawn(Box::new(Probe(resting, Progress::Rest(Duration::from_millis(1)), None))).unwrap();
+        let (sender, runs) = channel();
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        pool.spawn(Box::new(Probe(sender, Progress::Wait, Some(theirs)))).unwrap();
+        assert!(runs.recv().unwrap().is_empty());
+        for _ in 0..10 {
+            assert!(rested.recv().unwrap().is_empty());
+            ours.write_all(&[1]).unwrap();
+            assert_eq!(runs.recv().unwrap(), [3]);
+            handle.wake();
+        }
+        pool.stop().unwrap();
+        // Nothing that was due keeps the worker, which has dropped its tasks.
+        assert!(rested.iter().all(|ready| ready.is_empty()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`format`] | the bytes: file headers, records, ends |
+//! | [`mod@format`] | the bytes: file headers, records, ends |
 //! | `config.rs`, `stats.rs` | what a recorder is told, and the ledger of its chunks |
 //! | `recorder.rs` | the recorder: its threads, stop, end |
 //! | `intake.rs` | chunks come: one after the other, each with its place in a file; rotation |

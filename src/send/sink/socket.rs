@@ -1,8 +1,9 @@
 //! What sockets of senders have in common: addresses, buffers, timeouts.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 
-use socket2::Socket;
+use socket2::{Socket, Type};
 
 use super::PATIENCE;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +30,19 @@ pub(super) fn resolve(what: &str, destination: &Destination) -> Result<SocketAdd
         .map_err(|e| Error::io(format_args!("{what}: resolving host {host:?}"), &e))?
         .next()
         .ok_or_else(|| Error::new(ErrorKind::Io, format!("{what}: host {host:?} has no address")))
+}
+
+/// A socket of somebody's that is to be of that type; it blocks from now on.
+pub(super) fn adopt(what: &str, socket: OwnedFd, wanted: Type) -> Result<Socket> {
+    let socket = Socket::from(socket);
+    // What is no socket has no type.
+    if socket.r#type().ok() != Some(wanted) {
+        let name = if wanted == Type::DGRAM { "a UDP" } else { "a TCP" };
+        return Err(Error::invalid(format!("{what}: the descriptor given must be that of {name} socket")));
+    }
+    let set = socket.set_nonblocking(false);
+    set.map_err(|e| Error::io(format_args!("{what}: having the socket block"), &e))?;
+    Ok(socket)
 }
 
 /// Asks for a send buffer and sets how long a call may wait; a kernel that grants less is worth a warning, not an error.

@@ -3,12 +3,12 @@
 //! A connection that breaks stays broken: every later heap for it fails with the same reason, and other destinations go on.
 
 use std::io::{self, IoSlice};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::socket::{Destination, prepare, resolve};
+use super::socket::{Destination, adopt, prepare, resolve};
 use super::{OutPacket, Refusal, Sent, Sink, StopFlag};
 use crate::error::{Error, Result};
 use crate::send::pace::Pace;
@@ -49,6 +49,14 @@ impl TcpSink {
         let connections = config.destinations.iter().map(|destination| connect(config, destination));
         Ok(Self { connections: connections.collect::<Result<_>>()? })
     }
+
+    /// Sends over a connection of somebody's; `buffer_size` as in [`TcpSendConfig`]. The socket blocks from now on, also for those who share it.
+    pub fn over(socket: OwnedFd, buffer_size: usize) -> Result<Self> {
+        let socket = adopt("tcp sender", socket, Type::STREAM)?;
+        let to = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+        let to = to.ok_or_else(|| Error::invalid("tcp sender: the socket must be connected"))?;
+        Ok(Self { connections: vec![Connection::new(socket, to.to_string(), buffer_size)?] })
+    }
 }
 
 fn connect(config: &TcpSendConfig, destination: &Destination) -> Result<Connection> {
@@ -58,13 +66,18 @@ fn connect(config: &TcpSendConfig, destination: &Destination) -> Result<Connecti
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
         .map_err(fail("a socket for"))?;
     socket.connect_timeout(&address.into(), config.connect_timeout).map_err(fail("connect to"))?;
-    prepare("tcp sender", &socket, config.buffer_size)?;
-    // Packets are handed over many at a time, and the last of them is to leave, too.
-    socket.set_tcp_nodelay(true).map_err(fail("TCP_NODELAY for"))?;
-    Ok(Connection { socket, to: address.to_string(), broken: None })
+    Connection::new(socket, address.to_string(), config.buffer_size)
 }
 
 impl Connection {
+    fn new(socket: Socket, to: String, buffer_size: usize) -> Result<Self> {
+        prepare("tcp sender", &socket, buffer_size)?;
+        // Packets are handed over many at a time, and the last of them is to leave, too.
+        let set = socket.set_tcp_nodelay(true);
+        set.map_err(|e| Error::io(format_args!("tcp sender: TCP_NODELAY for {to}"), &e))?;
+        Ok(Self { socket, to, broken: None })
+    }
+
     fn send(&mut self, packets: &[OutPacket<'_>], stop: &StopFlag) -> Sent {
         let mut sent = Sent::default();
         if let Some(error) = &self.broken {

@@ -6,12 +6,12 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::socket::{Destination, prepare, resolve};
+use super::socket::{Destination, adopt, prepare, resolve};
 use super::{OutPacket, Refusal, Sent, Sink, StopFlag};
 use crate::error::{Error, Result};
 use crate::send::pace::Pace;
@@ -104,18 +104,15 @@ fn open(config: &UdpSendConfig, mut address: SocketAddr) -> Result<Target> {
         };
         set.map_err(fail("ttl for"))?;
     }
-    udp_send::report_all_errors(socket.as_fd(), address.is_ipv6()).map_err(fail("error reports for"))?;
     // The kernel keeps reports here that nobody fetches; the socket's error is all that is looked at. This is the least that there can be.
     socket.set_recv_buffer_size(1).map_err(fail("a receive buffer for"))?;
-    udp_send::set_dont_fragment(socket.as_fd(), address.is_ipv6(), !config.fragment)
-        .map_err(fail("MTU discovery for"))?;
     if !config.source.is_empty() {
         let source: IpAddr = config.source.parse().map_err(|_| {
             Error::invalid(format!("source_address must be an IP address (got {:?})", config.source))
         })?;
         socket.bind(&SocketAddr::new(source, 0).into()).map_err(fail("binding the source address for"))?;
     }
-    socket.connect(&address.into()).map_err(fail("connect to"))?;
+    connect(&socket, &address, config)?;
     if group && config.interface.is_empty() && config.interface_index == 0 {
         // The system has chosen an interface by now. Only of one that it is told it says, later, that it is down; otherwise datagrams would vanish.
         let own = socket.local_addr().map_err(fail("the own address for"))?;
@@ -124,6 +121,42 @@ fn open(config: &UdpSendConfig, mut address: SocketAddr) -> Result<Target> {
         }
     }
     Ok(Target { socket, address, gso: config.gso })
+}
+
+/// Sends over a socket of somebody's, as it is set up.
+fn take_over(config: &UdpSendConfig, socket: OwnedFd) -> Result<Target> {
+    let [destination] = &config.destinations[..] else {
+        let given = config.destinations.len();
+        return Err(Error::invalid(format!("a socket has exactly 1 destination (got {given})")));
+    };
+    if !config.source.is_empty()
+        || !config.interface.is_empty()
+        || (config.interface_index, config.ttl) != (0, 0)
+    {
+        let rule =
+            "source_address, interface_address, interface_index and ttl must be left out with a socket";
+        return Err(Error::invalid(format!("{rule}, which has its own")));
+    }
+    let socket = adopt("udp sender", socket, Type::DGRAM)?;
+    let address = resolve("udp sender", destination)?;
+    let own = socket.domain().map_err(|e| Error::io("udp sender: the socket's family", &e))?;
+    if own != Domain::for_address(address) {
+        let family = if own == Domain::IPV6 { "IPv6" } else { "IPv4" };
+        return Err(Error::invalid(format!("the socket is one of {family}, which {address} is not")));
+    }
+    prepare("udp sender", &socket, 0)?;
+    connect(&socket, &address, config)?;
+    Ok(Target { socket, address, gso: config.gso })
+}
+
+/// Has a socket send to an address, and tell what comes back.
+fn connect(socket: &Socket, address: &SocketAddr, config: &UdpSendConfig) -> Result<()> {
+    let fail =
+        |call: &'static str| move |e: io::Error| Error::io(format_args!("udp sender: {call} {address}"), &e);
+    udp_send::report_all_errors(socket.as_fd(), address.is_ipv6()).map_err(fail("error reports for"))?;
+    udp_send::set_dont_fragment(socket.as_fd(), address.is_ipv6(), !config.fragment)
+        .map_err(fail("MTU discovery for"))?;
+    socket.connect(&(*address).into()).map_err(fail("connect to"))
 }
 
 /// The interface on which packets to a group leave.
@@ -172,6 +205,12 @@ impl UdpSink {
             .map(|destination| open(config, resolve("udp sender", destination)?))
             .collect::<Result<_>>()?;
         Ok(Self { targets })
+    }
+
+    /// Sends over a UDP socket of somebody's, bound and with options as they want it, to the one destination of `config`. The socket is connected, and blocks from
+    /// now on, also for those who share it; its buffer stays as it is.
+    pub fn over(socket: OwnedFd, config: &UdpSendConfig) -> Result<Self> {
+        Ok(Self { targets: vec![take_over(config, socket)?] })
     }
 }
 
