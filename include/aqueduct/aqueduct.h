@@ -5547,7 +5547,10 @@ typedef struct aq_recorded_chunk {
     uint64_t data_offset;
     /** 1 if it is in no index, but was found in the data file; else 0. */
     uint64_t recovered;
-    /** 1 if the ledger of the stream was noted, which is then in what follows, as it was when the recorder took the chunk; else 0. */
+    /**
+     * 1 if the ledger of the stream was noted, which is then in what follows, as the stream had published it when the recorder took the chunk (it does
+     * so once for each batch of packets: those of the latest batch may be missing); else 0.
+     */
     uint64_t has_ledger;
     /** Packets received. */
     uint64_t packets;

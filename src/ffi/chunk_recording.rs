@@ -168,7 +168,8 @@ pub struct aq_recorded_chunk {
     pub data_offset: u64,
     /// 1 if it is in no index, but was found in the data file; else 0.
     pub recovered: u64,
-    /// 1 if the ledger of the stream was noted, which is then in what follows, as it was when the recorder took the chunk; else 0.
+    /// 1 if the ledger of the stream was noted, which is then in what follows, as the stream had published it when the recorder took the chunk (it does
+    /// so once for each batch of packets: those of the latest batch may be missing); else 0.
     pub has_ledger: u64,
     /// Packets received.
     pub packets: u64,

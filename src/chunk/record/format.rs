@@ -116,7 +116,7 @@ impl FileHeader {
     }
 }
 
-/// What the stream that filled a chunk had counted when the chunk was taken from its ring.
+/// What the stream that filled a chunk had published when the chunk was taken from its ring: a batch of packets may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ledger {
     /// Packets received.
