@@ -164,7 +164,7 @@ static void of_a_stream(void)
     aq_chunk_recorder *recorder = NULL;
     aq_chunk_recording *recording = NULL;
     aq_recorded_chunk chunk;
-    uint64_t number = 0, packets = 0;
+    uint64_t number = 0;
     make_folder(folder);
     snprintf(path, sizeof path, "%s/run.aqc", folder);
     receiver_init(&r);
@@ -194,8 +194,7 @@ static void of_a_stream(void)
         CHECK_EQ(chunk.stream_id, 12);
         CHECK_EQ(chunk.complete_heaps, HEAPS_PER_CHUNK - (id == 10));
         CHECK_EQ(chunk.has_ledger, 1);
-        CHECK(chunk.packets >= packets && chunk.packets <= 99); /* published once per batch: some may be missing */
-        packets = chunk.packets;
+        CHECK(chunk.packets <= 99); /* published once per batch, and noted by several threads: in no order */
         CHECK_EQ(chunk.packets_lost, 0);
         CHECK_OK(aq_chunk_recording_read(recording, number, NULL, 0, present, sizeof present, NULL, 0));
         for (int i = 0; i < HEAPS_PER_CHUNK; i++)

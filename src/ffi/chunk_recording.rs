@@ -168,8 +168,9 @@ pub struct aq_recorded_chunk {
     pub data_offset: u64,
     /// 1 if it is in no index, but was found in the data file; else 0.
     pub recovered: u64,
-    /// 1 if the ledger of the stream was noted, which is then in what follows, as the stream had published it when the recorder took the chunk (it does
-    /// so once for each batch of packets: those of the latest batch may be missing); else 0.
+    /// 1 if the ledger of the stream was noted, which is then in what follows, as the stream had published it when the recorder began to write the chunk; else 0.
+    /// The stream publishes once for each batch of packets: those of the latest may be missing. Chunks are written by several threads: that of a chunk may be later than
+    /// that of the next.
     pub has_ledger: u64,
     /// Packets received.
     pub packets: u64,

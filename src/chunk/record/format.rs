@@ -116,7 +116,7 @@ impl FileHeader {
     }
 }
 
-/// What the stream that filled a chunk had published when the chunk was taken from its ring: a batch of packets may be missing.
+/// What the stream that filled a chunk had published when the chunk began to be written: a batch of packets may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ledger {
     /// Packets received.
