@@ -15,11 +15,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use aqueduct::dataset::record::{NotPut, RecordConfig, Recorder};
+use aqueduct::dataset::record::{NotPut, RecordConfig, Recorder, StreamRecorder};
 use aqueduct::dataset::{Compression, Packing};
 use aqueduct::error::ErrorKind;
 use aqueduct::ring::Wait;
+use aqueduct::signal::array::Layout;
 use aqueduct::signal::numpy::parse_dtype;
+use aqueduct::signal::open::{InputConfig, OutputConfig};
+use aqueduct::signal::params::{Params, Protocol};
+use aqueduct::signal::shared::SharedInput;
+use aqueduct::signal::{input::Input, output::Output};
 use h5::Reading;
 
 const GUARD: Wait = Wait::For(Duration::from_secs(60));
@@ -129,6 +134,37 @@ fn a_full_disk_loses_what_it_says_and_nothing_else() {
             assert_eq!((ledger["rows_written"], ledger["rows_lost"]), (stats.rows_written, stats.rows_lost));
         });
     }
+}
+
+/// Of a stream, too, every frame that was taken is written or counted as lost.
+#[test]
+fn a_full_disk_loses_no_frames_of_a_stream_unseen() {
+    on_a_disk(4 << 20, |folder| {
+        let params =
+            Params { protocol: Protocol::Inproc, ..Params::new(parse_dtype("<u4").unwrap(), &[-1, 256]) };
+        let mut output = Output::open(params, &OutputConfig::default()).unwrap();
+        let there = Params::from_json(&output.params().to_json()).unwrap();
+        let input = SharedInput::new(Input::connect(there, &InputConfig::default()).unwrap());
+        let config = RecordConfig::of_stream(folder.join("full.h5"), "data", &input.params());
+        let config = RecordConfig { block_rows: Some(64), ..config };
+        let recorder = StreamRecorder::start(config, input.clone()).unwrap();
+        let layout = Layout::c_order(4, &[100, 256]).unwrap();
+        let mut sent = 0;
+        while recorder.wait(Wait::No).is_none() {
+            assert!(sent < 100, "4 MiB hold no more");
+            // Nobody takes them any more once it has failed.
+            // SAFETY: the data is of that layout.
+            let taken = unsafe {
+                output.send(rows(0, 100).as_ptr(), &layout, None, Wait::For(Duration::from_millis(100)))
+            };
+            sent += u32::from(taken.is_ok());
+        }
+        assert_eq!(recorder.stop().unwrap_err().kind(), ErrorKind::Io);
+        let stats = recorder.stats();
+        assert!(stats.rows_written > 3000 && stats.rows_lost > 0, "{stats:?}");
+        assert_eq!(stats.rows_given, stats.rows_written + stats.rows_lost);
+        assert_eq!(stats.rows_given, input.stats().frames);
+    });
 }
 
 /// A disk without room for the file itself.

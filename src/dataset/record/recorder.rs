@@ -310,6 +310,11 @@ impl Recorder {
         }
     }
 
+    /// Rows that were taken from where they came from, and for which there is no place any more: they are lost.
+    pub(super) fn lose(&self, rows: u64) {
+        self.shared.state.lock().stats.rows_given += rows;
+    }
+
     /// Has the ledger beside the dataset ask these counts whenever it is written: at each flush, and at the end.
     pub fn set_ledger(&self, source: LedgerSource) {
         self.shared.state.lock().ledger = Some(source);

@@ -75,7 +75,10 @@ impl Record {
                     return Ok(());
                 }
                 Err(NotPut::Full | NotPut::TimedOut) => {}
-                Err(NotPut::Failed(error)) => return Err(error),
+                Err(NotPut::Failed(error)) => {
+                    self.recorder.lose((rows.len() / self.recorder.row_size()) as u64);
+                    return Err(error);
+                }
             }
         }
         Ok(())
@@ -128,6 +131,9 @@ impl Work for Record {
     }
 
     fn ended(&mut self, _: &State) {
+        if let Some((rows, _)) = self.left.take() {
+            self.recorder.lose((rows.len() / self.recorder.row_size()) as u64);
+        }
         // Its error is kept, and told to those who ask.
         let _ = self.recorder.stop();
     }
