@@ -15,6 +15,7 @@ pub mod hdf5;
 #[cfg(not(feature = "hdf5"))]
 #[path = "no_hdf5.rs"]
 pub mod hdf5;
+mod hdf5_words;
 pub mod interface;
 pub mod local;
 pub mod map_file;

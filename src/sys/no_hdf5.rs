@@ -5,63 +5,12 @@
 use std::convert::Infallible;
 use std::io;
 
-/// What libhdf5 says of a type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in hdf5/kind.rs")]
-pub enum Class {
-    Integer,
-    Float,
-    Text,
-    Bits,
-    Opaque,
-    Compound,
-    Enum,
-    Array,
-    Other,
-}
-
-/// How a dataset lies in its file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in hdf5/mod.rs")]
-pub enum Layout {
-    Compact,
-    Contiguous,
-    Chunked,
-    Virtual,
-}
-
-/// One step of how chunks are packed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in hdf5/mod.rs")]
-pub struct Filter {
-    pub id: i32,
-    pub name: String,
-    pub values: Vec<u32>,
-}
-
-/// What a link leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in hdf5/tree.rs")]
-pub enum Target {
-    Group(Option<u64>),
-    Dataset,
-    Type,
-    Other,
-    Path(String),
-    File(String, String),
-    Broken(String),
-}
-
-/// The links of a group, and the address of its header.
-pub type Links = (Option<u64>, Vec<(String, Target)>);
+pub use super::hdf5_words::{Class, Extent, Filter, Layout, Links, Target};
 
 /// Whether a reason is that there is no object of that name.
 pub fn is_missing(_reason: &str) -> bool {
     false
 }
-
-/// Current and largest sizes.
-pub type Extent = (Vec<u64>, Vec<u64>);
 
 /// The right to call what there is not.
 pub struct Library(());

@@ -267,6 +267,11 @@ pub struct EndRecord {
 }
 
 impl EndRecord {
+    /// Chunks that could not be written, for whatever reason. A file may say anything: it saturates.
+    pub fn failed(&self) -> u64 {
+        self.failed_full.saturating_add(self.failed_io).saturating_add(self.failed_file)
+    }
+
     /// Its bytes.
     pub fn encode(&self) -> [u8; END_SIZE] {
         let mut bytes = [0; END_SIZE];
@@ -458,6 +463,8 @@ mod tests {
             last: true,
             ledger: chunk().ledger,
         };
+        assert_eq!(end.failed(), 3);
+        assert_eq!(EndRecord { failed_io: u64::MAX, ..end }.failed(), u64::MAX);
         assert_eq!(Record::parse(&end.encode(), 1, 0), Some(Record::End(end)));
         assert_eq!(Record::parse(&[], 1, 0), None);
     }

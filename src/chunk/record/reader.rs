@@ -141,7 +141,7 @@ impl Recording {
     /// Chunks that the recorder was given and could not write, as far as the recording tells.
     pub fn failed(&self) -> u64 {
         let told = self.files.iter().filter_map(|file| file.end).next_back();
-        told.map_or(0, |end| end.failed_full + end.failed_io + end.failed_file)
+        told.map_or(0, |end| end.failed())
     }
 
     /// The number (in [`chunks`](Self::chunks)) of the first chunk with that id, from number `from` on.

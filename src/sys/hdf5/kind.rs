@@ -5,30 +5,7 @@
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::io;
 
-use super::{Handle, Library, c_text, check, error, raw};
-
-/// What a type is, in libhdf5's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// An integer.
-    Integer,
-    /// A floating-point number.
-    Float,
-    /// Text of a fixed number of bytes.
-    Text,
-    /// Bits without a meaning.
-    Bits,
-    /// Bytes without a meaning.
-    Opaque,
-    /// Named fields.
-    Compound,
-    /// Named integers.
-    Enum,
-    /// Several elements of one type.
-    Array,
-    /// Anything else: sequences and text of variable length, references, times.
-    Other,
-}
+use super::{Class, Handle, Library, c_text, check, error, raw};
 
 /// A type.
 #[derive(Debug)]

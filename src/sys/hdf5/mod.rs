@@ -18,10 +18,11 @@ use std::ptr::{null, null_mut};
 use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 
 pub use attribute::Attribute;
-pub use kind::{Class, Kind};
+pub use kind::Kind;
 use raw::Id;
-pub use tree::{Links, Target};
 pub use write::{NewDataset, NewFile};
+
+pub use super::hdf5_words::{Class, Extent, Filter, Layout, Links, Target};
 
 static LOCK: ReentrantMutex<()> = ReentrantMutex::new(());
 
@@ -199,33 +200,6 @@ impl File {
     }
 }
 
-/// How a dataset lies in its file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
-    /// In its header.
-    Compact,
-    /// In one piece.
-    Contiguous,
-    /// In chunks.
-    Chunked,
-    /// In other datasets, or what a later version brings.
-    Virtual,
-}
-
-/// One step of how chunks are packed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
-    /// As registered with the HDF Group.
-    pub id: i32,
-    /// What it is called, where the library knows.
-    pub name: String,
-    /// What it was set up with.
-    pub values: Vec<u32>,
-}
-
-/// Current and largest sizes, row axis first; `u64::MAX`: without limit.
-pub type Extent = (Vec<u64>, Vec<u64>);
-
 /// The sizes of a space; `None` for a null space.
 fn extent(space: &Handle) -> io::Result<Option<Extent>> {
     // SAFETY: callers hold the lock; the vectors are as long as the rank.
@@ -238,6 +212,31 @@ fn extent(space: &Handle) -> io::Result<Option<Extent>> {
         let (mut sizes, mut most) = (vec![0; rank], vec![0; rank]);
         check(raw::H5Sget_simple_extent_dims(space.0, sizes.as_mut_ptr(), most.as_mut_ptr()))?;
         Ok(Some((sizes, most)))
+    }
+}
+
+/// The space of a dataset with `count` elements from `start` on selected, along each axis, and that of memory of `size` bytes that has them in the form of `kind`.
+/// Callers hold the lock.
+fn spaces(
+    dataset: &Handle,
+    kind: &Kind,
+    start: &[u64],
+    count: &[u64],
+    size: usize,
+) -> io::Result<(Handle, Handle)> {
+    let elements = count.iter().try_fold(kind.size() as u64, |all, &n| all.checked_mul(n));
+    if elements != Some(size as u64) || start.len() != count.len() {
+        return Err(io::Error::other("the memory has another size than the selection"));
+    }
+    // SAFETY: callers hold the lock; the arrays are as long as the rank.
+    unsafe {
+        let space = Handle::new(raw::H5Dget_space(dataset.0))?;
+        if raw::H5Sget_simple_extent_ndims(space.0) as usize != start.len() {
+            return Err(io::Error::other("the dataset has another rank"));
+        }
+        check(raw::H5Sselect_hyperslab(space.0, 0, start.as_ptr(), null(), count.as_ptr(), null()))?;
+        let memory = Handle::new(raw::H5Screate_simple(count.len() as c_int, count.as_ptr(), null()))?;
+        Ok((space, memory))
     }
 }
 
@@ -463,27 +462,9 @@ impl Dataset {
         count: &[u64],
         to: &mut [u8],
     ) -> io::Result<()> {
-        let elements = count.iter().try_fold(kind.size() as u64, |all, &n| all.checked_mul(n));
-        if elements != Some(to.len() as u64) || start.len() != count.len() {
-            return Err(io::Error::other("the memory has another size than the selection"));
-        }
+        let (space, memory) = spaces(&self.handle, kind, start, count, to.len())?;
+        let to = to.as_mut_ptr().cast();
         // SAFETY: the lock is held; `to` has the bytes of the selection, and libhdf5 refuses one that is out of the dataset.
-        unsafe {
-            let space = Handle::new(raw::H5Dget_space(self.handle.0))?;
-            if raw::H5Sget_simple_extent_ndims(space.0) as usize != start.len() {
-                return Err(io::Error::other("the dataset has another rank"));
-            }
-            check(raw::H5Sselect_hyperslab(space.0, 0, start.as_ptr(), null(), count.as_ptr(), null()))?;
-            let memory = Handle::new(raw::H5Screate_simple(count.len() as c_int, count.as_ptr(), null()))?;
-            check(raw::H5Dread(
-                self.handle.0,
-                kind.id(),
-                memory.0,
-                space.0,
-                DEFAULT,
-                to.as_mut_ptr().cast(),
-            ))?;
-        }
-        Ok(())
+        check(unsafe { raw::H5Dread(self.handle.0, kind.id(), memory.0, space.0, DEFAULT, to) }).map(drop)
     }
 }

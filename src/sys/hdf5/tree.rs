@@ -7,32 +7,10 @@ use std::io;
 use std::mem::transmute;
 
 use super::raw::{self, Id};
-use super::{DEFAULT, File, Handle, Library, c_text, check};
+use super::{DEFAULT, File, Handle, Library, Links, Target, c_text, check};
 
 /// Bytes of a path that a link may name.
 const LONGEST_PATH: usize = 64 << 10;
-
-/// What a link leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// A group, and the address of its header, where the library tells it: links of several groups may lead to one.
-    Group(Option<u64>),
-    /// A dataset.
-    Dataset,
-    /// A type that was given a name.
-    Type,
-    /// What a later version of the library brings.
-    Other,
-    /// A path in this file, which there need not be.
-    Path(String),
-    /// A path in another file: that file, and the path.
-    File(String, String),
-    /// It cannot be opened, for this reason.
-    Broken(String),
-}
-
-/// The links of a group, and the address of its header.
-pub type Links = (Option<u64>, Vec<(String, Target)>);
 
 const HARD: c_int = 0;
 const SOFT: c_int = 1;

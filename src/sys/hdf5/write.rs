@@ -171,21 +171,10 @@ impl NewDataset {
         count: &[u64],
         data: &[u8],
     ) -> io::Result<()> {
-        let elements = count.iter().try_fold(kind.size() as u64, |all, &n| all.checked_mul(n));
-        if elements != Some(data.len() as u64) || start.len() != count.len() {
-            return Err(io::Error::other("the memory has another size than the selection"));
-        }
+        let (space, memory) = super::spaces(&self.handle, kind, start, count, data.len())?;
+        let from = data.as_ptr().cast();
         // SAFETY: the lock is held; `data` has the bytes of the selection, and libhdf5 refuses one that is out of the dataset.
-        unsafe {
-            let space = Handle::new(raw::H5Dget_space(self.handle.0))?;
-            if raw::H5Sget_simple_extent_ndims(space.0) as usize != start.len() {
-                return Err(io::Error::other("the dataset has another rank"));
-            }
-            check(raw::H5Sselect_hyperslab(space.0, 0, start.as_ptr(), null(), count.as_ptr(), null()))?;
-            let memory = Handle::new(raw::H5Screate_simple(count.len() as c_int, count.as_ptr(), null()))?;
-            let from = data.as_ptr().cast();
-            check(raw::H5Dwrite(self.handle.0, kind.id(), memory.0, space.0, DEFAULT, from)).map(drop)
-        }
+        check(unsafe { raw::H5Dwrite(self.handle.0, kind.id(), memory.0, space.0, DEFAULT, from) }).map(drop)
     }
 
     /// Adds an attribute that is a number.
