@@ -1,4 +1,4 @@
-"""Writes the HDF5 file that datasets are streamed from in benches/dataset.rs and benches/peer/dataset.py: make_h5_stream.py FILE
+"""Writes the HDF5 file that datasets are streamed from in benches/dataset.rs: make_h5_stream.py FILE
 
     contiguous, chunked, gzip, blosc    (400 000, 128) <f4 of few digits, 205 MB each; 1024 rows (512 KiB) in a chunk; gzip: shuffle and gzip-4;
                                         blosc: LZ4, level 5, shuffled
